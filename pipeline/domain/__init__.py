@@ -1,0 +1,1 @@
+"""The pure core: values in, values out, time passed in; standard library and NumPy only."""
