@@ -75,6 +75,16 @@ class SourcePosition:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """A decoded and valid chunk as it reaches its session, with the bytes it came in and where they stand."""
+
+    chunk: AudioChunk
+    raw: bytes
+    source: SourcePosition
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """One word; times are on the audio clock, None where the engine gives none. Confidence is in [0, 1]."""
 
@@ -102,13 +112,18 @@ class RequestKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class StageTimes:
-    """When one transcript passed each stage, wall clock; 0 where it has not. Latency splits by subtraction."""
+    """When one transcript passed each stage, wall clock; 0 where it has not. Latency splits by subtraction.
+
+    ``captured_at_ms`` is when the last sample of the recognised stretch was captured; ``closed_at_ms`` when the end
+    of a final's segment was confirmed, which may come after its (early) recognition.
+    """
 
     captured_at_ms: int = 0
     received_at_ms: int = 0
     requested_at_ms: int = 0
     started_at_ms: int = 0
     recognised_at_ms: int = 0
+    closed_at_ms: int = 0
     emitted_at_ms: int = 0
 
 
@@ -148,6 +163,39 @@ class InferenceResult:
     times: StageTimes
     degraded: bool = False
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentClosed:
+    """The end of a segment is certain: the result of its request ``revision`` is the final text."""
+
+    session_id: str
+    tenant: str
+    channel: int
+    segment: int
+    revision: int
+    start_ms: int
+    end_ms: int
+    gap_ms: int
+    source_partition: int
+    source_first_offset: int
+    source_last_offset: int
+    closed_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """Nothing more will come of this session; ``segments`` were closed over all channels."""
+
+    session_id: str
+    tenant: str
+    segments: int
+    duration_ms: int
+    gap_ms: int
+    source_partition: int
+    source_first_offset: int
+    source_last_offset: int
+    ended_at_ms: int
 
 
 class TranscriptKind(StrEnum):
