@@ -13,6 +13,7 @@ from pipeline.domain.types import Received
 from pipeline.errors import OutOfSequence
 
 REMEMBERED_GAPS = 32
+MIN_CHUNK_MS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,9 @@ class Ordering:
 
     def _refuse_jump(self, item: Received) -> None:
         jump = item.chunk.seq - self._expected
-        nothing_came_before = self._newest_captured_at_ms < 0
-        if not nothing_came_before and jump > self._settings.max_jump_chunks:
+        if self._expected == 0:  # a stream may be joined anywhere: only what follows its first chunk can jump
+            jump = item.chunk.seq - max(self._held, default=item.chunk.seq)
+        if jump > self._settings.max_jump_chunks:
             raise OutOfSequence(
                 f"session {item.chunk.session_id!r}: sequence number {item.chunk.seq} jumps {jump} chunks past the "
                 f"expected {self._expected}; at most {self._settings.max_jump_chunks} are accepted"
@@ -125,8 +127,9 @@ class Ordering:
         return released
 
     def _held_span_ms(self) -> int:
+        """How much later audio is held: by the producer's clock, or by its least duration if that clock stands still."""
         oldest = min(item.chunk.captured_at_ms for item in self._held.values())
-        return self._newest_captured_at_ms - oldest
+        return max(self._newest_captured_at_ms - oldest, (len(self._held) - 1) * MIN_CHUNK_MS)
 
     def _skip_to_held(self) -> list[Received | Missing]:
         first, target = self._expected, min(self._held)

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ def to_plain(value: Any) -> Any:
 
 def from_plain(wanted: type[T], plain: Any) -> T:
     """The ``wanted`` dataclass from what ``to_plain`` made of one. Raises TypeError where fields do not fit."""
-    types = _field_types(wanted)
+    types = _field_types(cast(Hashable, wanted))
     return wanted(**{name: _field_from_plain(types[name], item) for name, item in plain.items()})
 
 

@@ -50,6 +50,10 @@ class RetainedAudio:
     def end_sample(self) -> int:
         return self._blocks[-1].end_sample if self._blocks else self._start_if_empty
 
+    @property
+    def blocks(self) -> tuple[AudioBlock, ...]:
+        return tuple(self._blocks)
+
     def append(self, samples: Pcm16, offset: int) -> None:
         """``samples``: shape (n,), int16."""
         if len(samples):

@@ -170,6 +170,10 @@ class Session:
         """What changed in each channel's retained audio since the last call."""
         return [track.audio_journal() for track in self._tracks]
 
+    def audio_blocks(self) -> list[tuple[AudioBlock, ...]]:
+        """Each channel's retained audio."""
+        return [track.audio_blocks() for track in self._tracks]
+
     @classmethod
     def restored(
         cls, settings: SessionSettings, ports: Ports, saved: SessionSnapshot, audio: Mapping[int, list[AudioBlock]]

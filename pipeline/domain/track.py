@@ -140,6 +140,10 @@ class Track:
         """What changed in the retained audio since the last call."""
         return self._audio.journal()
 
+    def audio_blocks(self) -> tuple[AudioBlock, ...]:
+        """All retained audio."""
+        return self._audio.blocks
+
     def restore(self, saved: TrackSnapshot, blocks: tuple[AudioBlock, ...]) -> None:
         """Go on from a snapshot; the detector was restored by whoever made it."""
         state, onset_ms, speech_end_ms, paused = saved["endpointer"]

@@ -1,0 +1,60 @@
+"""The transcription job: audio chunks from Kafka in, partial and final transcripts back out.
+
+Its source is unbounded: sessions come and go for as long as it runs. It needs a Flink 2.2 cluster whose TaskManagers
+have this package installed in their Python, the Kafka SQL connector's jar, and a file system for checkpoints (the
+JobManager's own memory refuses state past 5 MB). Deploy it with
+
+    flink run -d -py jobs/transcribe.py --bootstrap-servers localhost:9092
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.config import KafkaSettings
+from pipeline.engines.base import EngineSettings
+from pipeline.flink.graph import build
+from pipeline.flink.settings import JobSettings
+
+
+def parse(argv: Sequence[str]) -> JobSettings:
+    """The settings from the command line, over those from the environment of ``flink run``."""
+    defaults = JobSettings()
+    kafka = KafkaSettings.from_environ(os.environ)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bootstrap-servers", default=kafka.bootstrap_servers, help="Kafka (default: %(default)s)")
+    parser.add_argument("--group-id", default=defaults.group_id, help="consumer group (default: %(default)s)")
+    parser.add_argument("--name", default=defaults.name, help="the job's name (default: %(default)s)")
+    parser.add_argument("--parallelism", type=int, default=0, help="subtasks of each operator (default: the cluster's)")
+    parser.add_argument(
+        "--execution-mode",
+        choices=("thread", "process"),
+        default=defaults.execution_mode,
+        help="thread: Python inside the TaskManager, several times faster; process: beside it, where thread mode has "
+        "no wheels (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--checkpoint-interval-ms", type=int, default=defaults.checkpoint_interval_ms, help="default: %(default)s"
+    )
+    args = parser.parse_args(argv)
+    return replace(
+        defaults,
+        name=args.name,
+        group_id=args.group_id,
+        parallelism=args.parallelism,
+        execution_mode=args.execution_mode,
+        checkpoint_interval_ms=args.checkpoint_interval_ms,
+        kafka=replace(kafka, bootstrap_servers=args.bootstrap_servers),
+        engine=EngineSettings.from_environ(os.environ),
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    settings = parse(argv)
+    build(settings).execute(settings.name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,77 @@
+"""The shape of the transcription job, from top to bottom."""
+
+from pyflink.common import Configuration
+from pyflink.common.typeinfo import Types
+from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
+
+from pipeline.flink.inference_function import InferenceFunction
+from pipeline.flink.ingest_function import IngestFunction
+from pipeline.flink.kafka_tables import audio_rows, write_records
+from pipeline.flink.lanes import balanced_lanes, lane_of
+from pipeline.flink.outputs import DEAD_LETTERS, FINALS, KEYED_BYTES, MARKERS
+from pipeline.flink.session_function import SessionFunction
+from pipeline.flink.settings import JobSettings
+from pipeline.flink.transcript_function import TranscriptFunction
+
+PICKLED = Types.PICKLED_BYTE_ARRAY()
+
+MAX_PARALLELISM = 128
+"""Key groups; fixed for the life of a job's state, and Flink's own default for small jobs."""
+
+
+def build(settings: JobSettings) -> StreamExecutionEnvironment:
+    """The environment with the whole job in it, ready to execute."""
+    env = environment(settings)
+    tables = StreamTableEnvironment.create(env)
+    topics = settings.kafka.topics
+
+    received = named(audio_rows(tables, settings).process(IngestFunction(topics.audio), PICKLED), "ingest")
+    requests = named(by_session(received, "chunk").process(SessionFunction(settings), PICKLED), "sessions")
+    results = named(by_lane(requests, env).process(InferenceFunction(settings), PICKLED), "inference")
+    markers = requests.get_side_output(MARKERS)
+    partials = named(
+        by_session(results.union(markers), None).process(TranscriptFunction(settings), KEYED_BYTES), "transcripts"
+    )
+    dead_letters = received.get_side_output(DEAD_LETTERS).union(requests.get_side_output(DEAD_LETTERS))
+
+    statements = tables.create_statement_set()
+    write_records(statements, tables, partials, "partials", topics.partials, settings)
+    write_records(statements, tables, partials.get_side_output(FINALS), "finals", topics.finals, settings)
+    write_records(statements, tables, dead_letters, "dead_letters", topics.dead_letters, settings)
+    statements.attach_as_datastream()
+    return env
+
+
+def environment(settings: JobSettings) -> StreamExecutionEnvironment:
+    """An execution environment with this job's settings over those of the cluster."""
+    config = Configuration()
+    config.set_string("python.execution-mode", settings.execution_mode)
+    config.set_string("python.fn-execution.bundle.time", "10")
+    config.set_string("execution.buffer-timeout.interval", f"{settings.buffer_timeout_ms} ms")
+    config.set_string("execution.checkpointing.interval", f"{settings.checkpoint_interval_ms} ms")
+    config.set_string("execution.checkpointing.mode", "EXACTLY_ONCE")
+    config.set_string("table.exec.uid.generation", "ALWAYS")
+    env = StreamExecutionEnvironment.get_execution_environment(config)
+    env.set_max_parallelism(MAX_PARALLELISM)
+    if settings.parallelism:
+        env.set_parallelism(settings.parallelism)
+    return env
+
+
+def named(stream: DataStream, name: str) -> DataStream:
+    """The name shows in Flink's web page; the uid ties the operator to its state in every later version."""
+    return stream.name(name).uid(name)
+
+
+def by_session(stream: DataStream, field: str | None) -> KeyedStream:
+    """Keyed by the session's id, which received chunks carry in their ``chunk``."""
+    if field is None:
+        return stream.key_by(lambda item: item.session_id, Types.STRING())
+    return stream.key_by(lambda item: item.chunk.session_id, Types.STRING())
+
+
+def by_lane(requests: DataStream, env: StreamExecutionEnvironment) -> KeyedStream:
+    """Keyed by lane, so that the requests of many sessions meet in one operator and share its batches."""
+    lanes = balanced_lanes(env.get_parallelism(), MAX_PARALLELISM)
+    return requests.key_by(lambda request: lane_of(request.session_id, lanes), Types.INT())

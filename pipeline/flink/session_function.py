@@ -1,0 +1,138 @@
+"""The keyed operator that holds every session: Flink state around ``pipeline.domain.session``.
+
+State of a session: one value, the small snapshot, written once a chunk; and one list, the retained audio, to which
+blocks are appended, so that the cost of a chunk does not grow with the open segment. Live sessions are kept in memory
+as well: an operator's memory and its keyed state live and die together, so reading is needed only after a restore.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from pyflink.common.typeinfo import Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import ListStateDescriptor, ValueStateDescriptor
+
+from pipeline.codecs.decoders import make_decoder
+from pipeline.domain.retained_audio import AudioBlock
+from pipeline.domain.session import Action, Ports, Rejected, Session
+from pipeline.domain.types import InferenceRequest, Received
+from pipeline.engines.base import load_detector
+from pipeline.flink.clock import Clock, wall_clock_ms
+from pipeline.flink.dead_letters import dead_letter
+from pipeline.flink.outputs import DEAD_LETTERS, MARKERS
+from pipeline.flink.settings import JobSettings
+
+StoredBlock = tuple[int, int, bytes, int]
+"""Channel, first sample, PCM 16-bit, Kafka offset."""
+
+
+def load_ports(settings: JobSettings) -> Ports:
+    """The decoders and the speech detector that the settings ask for."""
+    return Ports(make_decoder, load_detector(settings.engine))
+
+
+class SessionFunction(KeyedProcessFunction):
+    """Received chunks in; inference requests out, markers and dead letters aside."""
+
+    def __init__(
+        self,
+        settings: JobSettings,
+        load_ports: Callable[[JobSettings], Ports] = load_ports,
+        clock: Clock = wall_clock_ms,
+    ) -> None:
+        self._settings = settings
+        self._load_ports = load_ports
+        self._clock = clock
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        self._ports = self._load_ports(self._settings)
+        self._sessions: dict[str, Session] = {}
+        self._timers: dict[str, int] = {}
+        pickled = Types.PICKLED_BYTE_ARRAY()
+        self._snapshot = runtime_context.get_state(ValueStateDescriptor("session", pickled))
+        self._audio = runtime_context.get_list_state(ListStateDescriptor("audio", pickled))
+
+    def process_element(self, value: Received, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+        session_id = ctx.get_current_key()
+        session = self._live(session_id) or self._begun(session_id, value)
+        actions = session.receive(value)
+        self._store(session)
+        self._arm(session_id, session, ctx.timer_service())
+        yield from self._carry_out(actions)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
+        session_id = ctx.get_current_key()
+        self._timers.pop(session_id, None)
+        session = self._live(session_id)
+        if session is None:
+            return
+        now_ms = self._clock()
+        actions = session.wake(now_ms)
+        if session.forgettable(now_ms):
+            self._forget(session_id)
+            return
+        if actions:
+            self._store(session)
+        self._arm(session_id, session, ctx.timer_service())
+        yield from self._carry_out(actions)
+
+    def _live(self, session_id: str) -> Session | None:
+        return self._sessions.get(session_id) or self._restored(session_id)
+
+    def _restored(self, session_id: str) -> Session | None:
+        saved = self._snapshot.value()
+        if saved is None:
+            return None
+        audio: dict[int, list[AudioBlock]] = defaultdict(list)
+        for channel, start_sample, pcm, offset in self._audio.get() or ():
+            audio[channel].append(AudioBlock(start_sample, np.frombuffer(pcm, np.int16), offset))
+        session = Session.restored(self._settings.session, self._ports, saved, audio)
+        session.postpone(self._clock())
+        self._sessions[session_id] = session
+        return session
+
+    def _begun(self, session_id: str, first: Received) -> Session:
+        session = self._sessions[session_id] = Session(self._settings.session, self._ports, first.chunk)
+        return session
+
+    def _store(self, session: Session) -> None:
+        self._snapshot.update(session.snapshot())
+        journals = session.audio_journals()
+        if not journals or any(journal.replaces for journal in journals):
+            self._audio.update(_stored(session.audio_blocks()))
+        else:
+            self._audio.add_all(_stored([journal.blocks for journal in journals]))
+
+    def _forget(self, session_id: str) -> None:
+        del self._sessions[session_id]
+        self._snapshot.clear()
+        self._audio.clear()
+
+    def _arm(self, session_id: str, session: Session, timers: Any) -> None:
+        """Have the timer ring at the session's deadline, or before: it looks again when it rings too early."""
+        deadline_ms = session.deadline_ms()
+        if deadline_ms < self._timers.get(session_id, deadline_ms + 1):
+            self._timers[session_id] = deadline_ms
+            timers.register_processing_time_timer(deadline_ms)
+
+    def _carry_out(self, actions: list[Action]) -> Iterator[Any]:
+        for action in actions:
+            match action:
+                case InferenceRequest():
+                    yield action
+                case Rejected(received, error):
+                    session_id = received.chunk.session_id
+                    letter = dead_letter(received.raw, received.source, error, session_id, self._clock())
+                    yield DEAD_LETTERS, letter
+                case marker:
+                    yield MARKERS, marker
+
+
+def _stored(blocks: Iterable[tuple[AudioBlock, ...]]) -> list[StoredBlock]:
+    return [
+        (channel, block.start_sample, block.samples.tobytes(), block.offset)
+        for channel, of_channel in enumerate(blocks)
+        for block in of_channel
+    ]

@@ -1,0 +1,64 @@
+"""The keyed operator that turns results into transcripts: Flink state around ``pipeline.domain.assembler``."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.common.typeinfo import Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import ValueStateDescriptor
+
+from pipeline.codecs.avro import encode_transcript
+from pipeline.domain.assembler import Assembler
+from pipeline.domain.types import InferenceResult, SegmentClosed, SessionEnded, Transcript, TranscriptKind
+from pipeline.flink.clock import Clock, wall_clock_ms
+from pipeline.flink.outputs import FINALS
+from pipeline.flink.settings import JobSettings
+
+
+class TranscriptFunction(KeyedProcessFunction):
+    """Results and markers in; partials out, finals and session ends aside."""
+
+    def __init__(self, settings: JobSettings, clock: Clock = wall_clock_ms) -> None:
+        self._clock = clock
+        self._linger_ms = settings.transcript_linger_ms
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        self._assemblers: dict[str, Assembler] = {}
+        self._snapshot = runtime_context.get_state(ValueStateDescriptor("transcripts", Types.PICKLED_BYTE_ARRAY()))
+
+    def process_element(
+        self, value: InferenceResult | SegmentClosed | SessionEnded, ctx: KeyedProcessFunction.Context
+    ) -> Iterator[Any]:
+        assembler = self._assembler(ctx.get_current_key())
+        now_ms = self._clock()
+        if isinstance(value, InferenceResult):
+            transcripts = assembler.on_result(value, now_ms)
+        else:
+            transcripts = assembler.on_closed(value, now_ms)
+        self._snapshot.update(assembler.snapshot())
+        for transcript in transcripts:
+            if transcript.kind is TranscriptKind.SESSION_END:
+                ctx.timer_service().register_processing_time_timer(now_ms + self._linger_ms)
+            yield _record(transcript)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
+        session_id = ctx.get_current_key()
+        ended_at_ms = self._assembler(session_id).ended_at_ms
+        if ended_at_ms is not None and timestamp >= ended_at_ms + self._linger_ms:
+            self._snapshot.clear()
+            del self._assemblers[session_id]
+        yield from ()
+
+    def _assembler(self, session_id: str) -> Assembler:
+        assembler = self._assemblers.get(session_id)
+        if assembler is None:
+            saved = self._snapshot.value()
+            assembler = Assembler() if saved is None else Assembler.restored(saved)
+            self._assemblers[session_id] = assembler
+        return assembler
+
+
+def _record(transcript: Transcript) -> Any:
+    row = Row(transcript.session_id.encode(), encode_transcript(transcript))
+    return row if transcript.kind is TranscriptKind.PARTIAL else (FINALS, row)

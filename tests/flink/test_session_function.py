@@ -1,0 +1,103 @@
+"""The sessions operator: state, timers and side outputs around the domain's session."""
+
+from typing import Any
+
+from pipeline.domain.types import InferenceRequest, Received, RequestKind, SegmentClosed, SessionEnded
+from pipeline.flink.outputs import DEAD_LETTERS, MARKERS
+from pipeline.flink.session_function import SessionFunction
+from pipeline.flink.settings import JobSettings
+from tests.domain.helpers import BROKEN, PORTS, STARTED_AT_MS, chunks_of, received, talk, timeless
+from tests.flink.harness import KeyedState, Operator
+
+SENTENCE = talk("silence 300", "speech 1500", "silence 900", "speech 700", "silence 700")
+
+
+class Clock:
+    """Stands where the newest chunk arrived, until it is moved."""
+
+    now_ms = STARTED_AT_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+def operator(state: KeyedState, clock: Clock | None = None) -> Operator:
+    return Operator(SessionFunction(JobSettings(), lambda _: PORTS, clock or Clock()), state)
+
+
+def send_all(to: Operator, chunks: list[Received]) -> list[Any]:
+    return [out for chunk in chunks for out in to.send("s", chunk)]
+
+
+def markers(outputs: list[Any]) -> list[Any]:
+    return [out[1] for out in outputs if isinstance(out, tuple) and out[0] == MARKERS]
+
+
+def requests(outputs: list[Any]) -> list[InferenceRequest]:
+    return [out for out in outputs if isinstance(out, InferenceRequest)]
+
+
+def comparable(outputs: list[Any]) -> list[object]:
+    return [timeless(out[1] if isinstance(out, tuple) else out) for out in outputs]
+
+
+def test_a_sentence_gives_requests_on_the_main_output_and_its_end_as_a_marker() -> None:
+    outputs = send_all(operator(KeyedState()), chunks_of(SENTENCE))
+    assert [type(marker) for marker in markers(outputs)] == [SegmentClosed, SegmentClosed, SessionEnded]
+    assert {request.kind for request in requests(outputs)} == {RequestKind.PARTIAL, RequestKind.EARLY_FINAL}
+
+
+def test_an_operator_restarted_after_any_chunk_says_what_an_undisturbed_one_says() -> None:
+    chunks = chunks_of(SENTENCE)
+    undisturbed = comparable(send_all(operator(KeyedState()), chunks))
+    for crash in range(1, len(chunks)):
+        state = KeyedState()
+        before = send_all(operator(state), chunks[:crash])
+        after = send_all(operator(state), chunks[crash:])
+        assert comparable(before + after) == undisturbed
+
+
+def test_an_undecodable_packet_goes_to_the_dead_letters() -> None:
+    speech, broken = chunks_of(SENTENCE, ends=False)[0], received(1, BROKEN)
+    outputs = send_all(operator(KeyedState()), [speech, broken])
+    assert [tag for tag, _ in outputs] == [DEAD_LETTERS]
+
+
+def test_a_silent_producer_ends_its_session() -> None:
+    clock = Clock()
+    sessions = operator(KeyedState(), clock)
+    send_all(sessions, chunks_of(SENTENCE, ends=False))
+    clock.now_ms += 60_000
+    assert isinstance(markers(sessions.ring_until(clock.now_ms))[-1], SessionEnded)
+
+
+def test_a_restored_session_is_not_ended_by_the_time_the_job_was_away() -> None:
+    clock, state = Clock(), KeyedState()
+    send_all(operator(state, clock), chunks_of(SENTENCE, ends=False))
+    clock.now_ms += 60_000
+    assert operator(state, clock).ring_until(clock.now_ms) == []
+
+
+def test_an_ended_session_leaves_no_state_and_no_timer() -> None:
+    clock, state = Clock(), KeyedState()
+    sessions = operator(state, clock)
+    send_all(sessions, chunks_of(SENTENCE))
+    clock.now_ms += 120_000
+    sessions.ring_until(clock.now_ms)
+    assert (state.values, state.timers) == ({}, set())
+
+
+def test_an_idle_session_keeps_less_than_64_kb() -> None:
+    state = KeyedState()
+    send_all(operator(state), chunks_of(talk("silence 20000"), ends=False))
+    assert state.size_bytes("s") < 64 * 1024
+
+
+def test_the_state_of_an_open_segment_is_appended_to_not_written_anew() -> None:
+    state = KeyedState()
+    sessions = operator(state)
+    chunks = chunks_of(talk("speech 9000"), ends=False)
+    send_all(sessions, chunks[:80])
+    kept = state.values["s", "audio"]
+    sessions.send("s", chunks[80])
+    assert state.values["s", "audio"][:-1] == kept

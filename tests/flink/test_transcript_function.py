@@ -1,0 +1,77 @@
+"""The transcripts operator: state and side outputs around the domain's assembler."""
+
+from typing import Any
+
+from pipeline.codecs.avro import decode_transcript
+from pipeline.domain.types import (
+    Hypothesis,
+    InferenceResult,
+    RequestKind,
+    SegmentClosed,
+    SessionEnded,
+    StageTimes,
+    Transcript,
+    TranscriptKind,
+)
+from pipeline.flink.outputs import FINALS
+from pipeline.flink.settings import JobSettings
+from pipeline.flink.transcript_function import TranscriptFunction
+from tests.flink.harness import KeyedState, Operator
+
+NOW_MS = 5_000_000
+
+
+def operator(state: KeyedState) -> Operator:
+    return Operator(TranscriptFunction(JobSettings(), lambda: NOW_MS), state)
+
+
+def result(text: str, revision: int, kind: RequestKind) -> InferenceResult:
+    times = StageTimes(captured_at_ms=NOW_MS - 100)
+    return InferenceResult("s", "acme", 0, 0, revision, kind, 0, 900, Hypothesis(text), "en", "m", "1", times)
+
+
+CLOSED = SegmentClosed("s", "acme", 0, 0, 1, 0, 900, 0, 3, 10, 19, NOW_MS - 20)
+ENDED = SessionEnded("s", "acme", 1, 1500, 0, 3, 10, 25, NOW_MS - 10)
+
+
+def written(outputs: list[Any]) -> list[Transcript]:
+    rows = [out[1] if isinstance(out, tuple) else out for out in outputs]
+    return [decode_transcript(row[1]) for row in rows]
+
+
+def test_partials_go_to_the_main_output_and_finals_aside() -> None:
+    transcripts = operator(KeyedState())
+    (partial,) = transcripts.send("s", result("hello", 0, RequestKind.PARTIAL))
+    transcripts.send("s", result("hello there", 1, RequestKind.EARLY_FINAL))
+    ((tag, final),) = transcripts.send("s", CLOSED)
+    assert tag == FINALS
+    assert [each.text for each in written([partial, final])] == ["hello", "hello there"]
+
+
+def test_records_are_keyed_by_the_session() -> None:
+    (partial,) = operator(KeyedState()).send("s", result("hello", 0, RequestKind.PARTIAL))
+    assert partial[0] == b"s"
+
+
+def test_an_early_final_answered_before_a_crash_is_the_final_after_it() -> None:
+    state = KeyedState()
+    operator(state).send("s", result("hello there", 1, RequestKind.EARLY_FINAL))
+    (final,) = written(operator(state).send("s", CLOSED))
+    assert (final.kind, final.text) == (TranscriptKind.FINAL, "hello there")
+
+
+def test_the_end_of_a_session_waits_for_its_last_final() -> None:
+    transcripts = operator(KeyedState())
+    assert transcripts.send("s", CLOSED) + transcripts.send("s", ENDED) == []
+    kinds = [each.kind for each in written(transcripts.send("s", result("late", 1, RequestKind.FINAL)))]
+    assert kinds == [TranscriptKind.FINAL, TranscriptKind.SESSION_END]
+
+
+def test_an_ended_session_leaves_no_state() -> None:
+    state = KeyedState()
+    transcripts = operator(state)
+    transcripts.send("s", result("hello there", 1, RequestKind.EARLY_FINAL))
+    transcripts.send("s", CLOSED)
+    transcripts.send("s", ENDED)
+    transcripts.ring_until(NOW_MS + 120_000)
+    assert (state.values, state.timers) == ({}, set())
