@@ -24,6 +24,9 @@ from pipeline.flink.dead_letters import dead_letter
 from pipeline.flink.outputs import DEAD_LETTERS, MARKERS
 from pipeline.flink.settings import JobSettings
 
+STALL_MS = 1_000
+"""A timer that rings so late tells of a stall of the job, which says nothing about the producer's silence."""
+
 StoredBlock = tuple[int, int, bytes, int]
 """Channel, first sample, PCM 16-bit, Kafka offset."""
 
@@ -69,6 +72,8 @@ class SessionFunction(KeyedProcessFunction):
         if session is None:
             return
         now_ms = self._clock()
+        if now_ms - timestamp > STALL_MS:
+            session.postpone(now_ms)
         actions = session.wake(now_ms)
         if session.forgettable(now_ms):
             self._forget(session_id)
