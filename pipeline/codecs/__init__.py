@@ -1,0 +1,1 @@
+"""Bytes to values and back: Avro records, and the audio codecs inside them."""
