@@ -37,28 +37,36 @@ class KafkaSettings:
 
 @dataclass(frozen=True, slots=True)
 class StackSettings:
-    """Where the local stack keeps its files, and its ports."""
+    """Where the local stack keeps its files, and its ports.
+
+    ``java`` holds the jars that Maven fetched; two stacks with homes of their own may share it.
+    """
 
     home: Path = Path(".voxflow")
+    java: Path = Path(".voxflow/java")
     kafka_port: int = 9092
     kafka_controller_port: int = 9093
     flink_rest_port: int = 8081
     flink_rpc_port: int = 6123
     task_managers: int = 1
     slots_per_task_manager: int = 2
+    checkpoint_interval_ms: int = 2_000
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "StackSettings":
-        """Reads VOXFLOW_HOME, VOXFLOW_KAFKA_PORT, VOXFLOW_KAFKA_CONTROLLER_PORT, VOXFLOW_FLINK_REST_PORT,
-        VOXFLOW_FLINK_RPC_PORT, VOXFLOW_TASK_MANAGERS and VOXFLOW_SLOTS."""
+        """Reads VOXFLOW_HOME, VOXFLOW_JAVA, VOXFLOW_KAFKA_PORT, VOXFLOW_KAFKA_CONTROLLER_PORT,
+        VOXFLOW_FLINK_REST_PORT, VOXFLOW_FLINK_RPC_PORT, VOXFLOW_TASK_MANAGERS, VOXFLOW_SLOTS and
+        VOXFLOW_CHECKPOINT_INTERVAL_MS."""
         return cls(
             home=Path(environ.get("VOXFLOW_HOME", ".voxflow")).absolute(),
+            java=Path(environ.get("VOXFLOW_JAVA", ".voxflow/java")).absolute(),
             kafka_port=integer(environ, "VOXFLOW_KAFKA_PORT", 9092),
             kafka_controller_port=integer(environ, "VOXFLOW_KAFKA_CONTROLLER_PORT", 9093),
             flink_rest_port=integer(environ, "VOXFLOW_FLINK_REST_PORT", 8081),
             flink_rpc_port=integer(environ, "VOXFLOW_FLINK_RPC_PORT", 6123),
             task_managers=integer(environ, "VOXFLOW_TASK_MANAGERS", 1),
             slots_per_task_manager=integer(environ, "VOXFLOW_SLOTS", 2),
+            checkpoint_interval_ms=integer(environ, "VOXFLOW_CHECKPOINT_INTERVAL_MS", 2_000),
         )
 
 

@@ -5,8 +5,6 @@ The finals are word for word those of the job: segments depend on the audio alon
 
 from collections.abc import Callable, Iterable, Iterator
 
-import numpy as np
-
 from pipeline.codecs.decoders import make_decoder
 from pipeline.codecs.validate import validate_chunk
 from pipeline.domain.assembler import Assembler
@@ -24,7 +22,8 @@ from pipeline.domain.types import (
     Transcript,
 )
 from pipeline.engines.base import EngineSettings, load_detector, load_recognizer
-from pipeline.engines.results import failed, recognized
+from pipeline.engines.results import failed, recognized, samples_of
+from pipeline.errors import EngineError
 
 Clock = Callable[[], int]
 """Wall-clock milliseconds since 1970."""
@@ -92,10 +91,12 @@ class InProcessPipeline:
             yield from assembler.on_result(self._recognized(candidate), self._clock())
 
     def _recognized(self, request: InferenceRequest) -> InferenceResult:
-        audio = np.frombuffer(request.audio, np.int16).astype(np.float32) / 32768
         started_at_ms = self._clock()
-        (hypothesis,) = self._recognizer.recognize([audio])
-        return result_of(request, hypothesis, self._recognizer, started_at_ms, self._clock())
+        try:
+            (hypothesis,) = self._recognizer.recognize([samples_of(request)])
+        except EngineError as error:
+            return failed(request, error, self._recognizer, started_at_ms, self._clock())
+        return recognized(request, hypothesis, self._recognizer, started_at_ms, self._clock())
 
 
 def transcribe_chunks(chunks: Iterable[AudioChunk], pipeline: InProcessPipeline) -> Iterator[Transcript]:

@@ -72,6 +72,7 @@ class Assembler:
         """Take the answer to a request."""
         if self._is_over(result):
             return []
+        self._ended_at_ms = None  # every segment closes before the end: a later one means that the session goes on
         segment = self._open.setdefault((result.channel, result.segment), OpenSegment())
         segment.take(result)
         if result.kind is RequestKind.FINAL or self._is_closing(result):
@@ -189,6 +190,7 @@ def _final(result: InferenceResult, marker: SegmentClosed, now_ms: int) -> Trans
     text = result.hypothesis.text
     return replace(
         _transcript_of(result, TranscriptKind.FINAL, text, len(text), now_ms),
+        revision=marker.revision + 1,  # its early final may have been shown under its own number, with other words
         start_ms=marker.start_ms,
         end_ms=marker.end_ms,
         gap_ms=marker.gap_ms,

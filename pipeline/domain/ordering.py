@@ -127,7 +127,7 @@ class Ordering:
         return released
 
     def _held_span_ms(self) -> int:
-        """How much later audio is held: by the producer's clock, or by its least duration if that clock stands still."""
+        """How much audio is held, by the producer's clock, or by the number of chunks if that clock stands still."""
         oldest = min(item.chunk.captured_at_ms for item in self._held.values())
         return max(self._newest_captured_at_ms - oldest, (len(self._held) - 1) * MIN_CHUNK_MS)
 

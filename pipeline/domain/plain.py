@@ -28,6 +28,8 @@ def to_plain(value: Any) -> Any:
 def from_plain(wanted: type[T], plain: Any) -> T:
     """The ``wanted`` dataclass from what ``to_plain`` made of one. Raises TypeError where fields do not fit."""
     types = _field_types(cast(Hashable, wanted))
+    if unknown := plain.keys() - types.keys():
+        raise TypeError(f"{wanted.__name__} has no field {', '.join(sorted(unknown))}")
     return wanted(**{name: _field_from_plain(types[name], item) for name, item in plain.items()})
 
 

@@ -136,7 +136,7 @@ class Session:
         except OutOfSequence as error:
             return [Rejected(item, error)]
         self._last_heard_at_ms = item.at_ms
-        if released:
+        if released or self._ordering.holds_back:
             self._at.ended_at_ms = None
         return self._take_all(released, item.at_ms)
 
@@ -185,7 +185,7 @@ class Session:
         expected, newest, gaps, held = saved["ordering"]
         order = OrderingState(expected, newest, tuple(gaps), tuple(from_plain(Received, item) for item in held))
         session._ordering = Ordering(settings.ordering, order)
-        session._format = saved["format"]
+        session._format = tuple(saved["format"]) if saved["format"] else None  # type: ignore[assignment]
         session._decoder = session._restored_decoder(saved["decoder"])
         session._tracks = [
             session._restored_track(track, audio.get(channel, [])) for channel, track in enumerate(saved["tracks"])
@@ -208,8 +208,12 @@ class Session:
         for item in released:
             if isinstance(item, Missing):
                 actions += self._lose(item.count * self._at.chunk_ms, now_ms)
+            elif self._at.finished:
+                actions.append(Rejected(item, _after_the_end(item.chunk)))
             else:
                 actions += self._take(item, now_ms)
+        if self._at.finished and self._ordering.holds_back:
+            actions += self._take_all(self._ordering.give_up_missing(), now_ms)
         return actions
 
     def _take(self, item: Received, now_ms: int) -> list[Action]:
@@ -252,7 +256,7 @@ class Session:
             return []
         if not self._tracks:
             self._tracks = [self._new_track(item.chunk.seq) for _ in audio]
-        at.chunk_ms = audio.shape[1] // SAMPLES_PER_MS
+        at.chunk_ms = round(audio.shape[1] / SAMPLES_PER_MS)  # a resampler may keep a sample for the next chunk
         at.origin_at_ms = item.chunk.captured_at_ms - self._clock_ms()
         return self._on_each_track(lambda track, channel: track.hear(audio[channel], at.last_offset), now_ms)
 

@@ -186,9 +186,9 @@ class Track:
         return max(wanted, self._at.floor, self._audio.start_sample)
 
     def _speech_end_sample(self) -> int:
-        """A little after the last heard frame, or at the end of the audio if that comes first."""
+        """A little after the last heard frame, or at the end of what was analysed if that comes first."""
         end_ms = self._endpointer.speech_end_ms + self._settings.endpointing.early_final_ms
-        return min(end_ms * SAMPLES_PER_MS, self._audio.end_sample)
+        return min(end_ms * SAMPLES_PER_MS, self._at.analysed)
 
     def _want(self, kind: RequestKind, end_sample: int) -> Wanted:
         audio = self._audio.stretch(self._at.start, end_sample)

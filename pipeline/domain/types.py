@@ -8,7 +8,8 @@ Glossary
     audio clock milliseconds since the first sample of the session; gaps count, so it never drifts from wall time
     segment     a stretch of speech between two silences; numbered from 0 within its channel
     hypothesis  what an engine says a stretch of audio contains
-    revision    the number of a request within its segment; rises, may leave holes (requests can be shed)
+    revision    the number of a request within its segment; rises, may leave holes (requests can be shed); that of the
+                final text is one more than its request's, since an early final may have been shown as a partial
     partial     a transcript that a later one replaces
     final       the one transcript of a segment that nothing replaces
     early final a final asked for at the possible end of speech, used if the end is confirmed

@@ -24,7 +24,7 @@ from pipeline.flink.settings import JobSettings
 
 @dataclass
 class Lane:
-    """A queue to the engine; ``waiting`` requests are in it, and a timer rings if ``armed``."""
+    """A queue to an engine of its own; ``waiting`` requests are in it, and a timer rings if ``armed``."""
 
     batcher: MicroBatcher
     waiting: int = 0
@@ -36,7 +36,7 @@ class Lane:
 
 
 class InferenceFunction(KeyedProcessFunction):
-    """The lanes of one subtask, and the engine that they share."""
+    """The lanes of one subtask, usually one; only after the parallelism was changed some inherit a lane of before."""
 
     def __init__(
         self,
@@ -49,8 +49,7 @@ class InferenceFunction(KeyedProcessFunction):
         self._clock = clock
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._recognizer = self._load(self._settings.engine)
-        self._recognizer.warm_up()
+        self._warm = [self._warmed()]
         self._lanes: dict[int, Lane] = {}
         self._unanswered = runtime_context.get_map_state(
             MapStateDescriptor("unanswered", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
@@ -82,11 +81,17 @@ class InferenceFunction(KeyedProcessFunction):
     def _lane(self, key: int) -> Lane:
         lane = self._lanes.get(key)
         if lane is None:
-            batcher = MicroBatcher(self._recognizer, self._settings.engine, self._clock)
+            recognizer = self._warm.pop() if self._warm else self._warmed()
+            batcher = MicroBatcher(recognizer, self._settings.engine, self._clock)
             lane = self._lanes[key] = Lane(batcher)
             for request in list(self._unanswered.values()):
                 lane.submit(from_plain(InferenceRequest, request))
         return lane
+
+    def _warmed(self) -> Recognizer:
+        recognizer = self._load(self._settings.engine)
+        recognizer.warm_up()
+        return recognizer
 
     def _arm(self, lane: Lane, timers: Any) -> None:
         if lane.waiting and not lane.armed:

@@ -1,6 +1,6 @@
 """Recordings through real Kafka and a real Flink cluster."""
 
-import signal
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.adapters.audio_files import ChunkPlan
+from pipeline.adapters.kafka import TranscriptReader
 from pipeline.client.exchange import kafka_transcriber
 from pipeline.client.local import local_transcriber
 from pipeline.client.pacing import Pace
@@ -96,25 +97,22 @@ def test_transcripts_name_the_records_and_the_model_they_come_from(
 def test_a_client_killed_in_mid_stream_harms_neither_the_job_nor_other_sessions(
     recordings: list[Path], kafka: KafkaSettings, stack: Stack, job: str
 ) -> None:
-    command = [sys.executable, "-m", "pipeline.cli", "transcribe", "--session-id", "killed", str(recordings[1])]
-    environ = {"VOXFLOW_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "PATH": ""}
-    client = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert client.stdout is not None
+    voxflow = Path(sys.executable).with_name("voxflow")
+    command = [voxflow, "transcribe", "--session-id", "killed", recordings[1]]
+    environ = os.environ | {"VOXFLOW_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
     playback = played(recordings[:2])
-    wait_for_audio_of("killed", kafka)
-    client.send_signal(signal.SIGKILL)
-    client.wait()
+    with TranscriptReader(kafka, sessions=["killed"]) as reader:
+        client = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
+        await_first_transcript(reader)
+        client.kill()
+        client.wait()
     assert finals_of(through_kafka(playback, kafka), playback) == finals_of(in_process(playback), playback)
     assert Jobs(stack.settings).rest.all_tasks_run(job)
 
 
-def wait_for_audio_of(session_id: str, kafka: KafkaSettings) -> None:
-    """Returns once the job has answered with a first partial of the session."""
-    from pipeline.adapters.kafka import TranscriptReader
-
+def await_first_transcript(reader: TranscriptReader) -> None:
     give_up_s = time.monotonic() + PATIENCE_S
-    with TranscriptReader(kafka, sessions=[session_id]) as reader:
-        while time.monotonic() < give_up_s:
-            if reader.poll(0.2):
-                return
-    raise AssertionError(f"no transcript of session {session_id} within {PATIENCE_S} s")
+    while time.monotonic() < give_up_s:
+        if reader.poll(0.2):
+            return
+    raise AssertionError(f"no transcript within {PATIENCE_S} s")

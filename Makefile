@@ -1,0 +1,43 @@
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench lock clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: $(READY)  ## install everything into .venv and .voxflow (2 to 6 minutes the first time)
+	@echo "ready: .venv/bin/voxflow --help shows the commands"
+
+$(READY): requirements.lock setup.cfg pyproject.toml pipeline/local/pom.xml scripts/setup
+	@echo "setting up"
+	@scripts/setup
+	@touch $@
+
+demo: $(READY)  ## start everything, speak a recording into it, show its text
+	@.venv/bin/voxflow demo
+
+test: $(READY)  ## run all tests; some start Kafka and Flink (without those: .venv/bin/pytest -m "not e2e")
+	@.venv/bin/pytest
+
+lint: $(READY)  ## check style and types
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+format: $(READY)  ## bring the code into its usual form
+	@.venv/bin/ruff check --fix --quiet .
+	@.venv/bin/ruff format .
+
+bench: $(READY)  ## measure word error rate and latency, one after the other
+	.venv/bin/python perf/wer.py
+	.venv/bin/python perf/latency.py
+
+lock: $(READY)  ## pin the newest versions that setup.cfg allows, in requirements.lock
+	CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe \
+	  --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --extra dev --output-file requirements.lock setup.cfg
+
+clean:  ## stop the local stack; remove .venv, .voxflow (topics too) and caches
+	@[ ! -x .venv/bin/voxflow ] || .venv/bin/voxflow down
+	rm -rf .venv .voxflow .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

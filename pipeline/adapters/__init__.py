@@ -1,0 +1,1 @@
+"""The systems outside the process, one package or module each: Kafka, audio files."""

@@ -1,0 +1,16 @@
+"""Kafka, as producers and readers of Voxflow meet it: topics, the chunk publisher, the transcript reader."""
+
+from pipeline.adapters.kafka.client import require_broker
+from pipeline.adapters.kafka.publisher import ChunkPublisher
+from pipeline.adapters.kafka.reader import Beginning, End, TranscriptReader
+from pipeline.adapters.kafka.topics import TopicState, ensure_topics
+
+__all__ = [
+    "Beginning",
+    "ChunkPublisher",
+    "End",
+    "TopicState",
+    "TranscriptReader",
+    "ensure_topics",
+    "require_broker",
+]

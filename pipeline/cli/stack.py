@@ -1,0 +1,72 @@
+"""voxflow up, down, status and logs: the local stack."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import click
+
+from pipeline.config import StackSettings
+from pipeline.local.stack import ServiceStatus, Stack
+
+SHOWN_LINES = 20
+"""Lines of each log that are shown without -n."""
+
+
+@click.command()
+def up() -> None:
+    """Start the local stack: one Kafka broker and a Flink cluster, as ordinary processes.
+
+    A second call starts only what is missing. Files are kept in .voxflow of the current folder.
+
+    \b
+    Variables: VOXFLOW_HOME (.voxflow), VOXFLOW_JAVA (.voxflow/java), VOXFLOW_KAFKA_PORT (9092),
+    VOXFLOW_KAFKA_CONTROLLER_PORT (9093), VOXFLOW_FLINK_REST_PORT (8081), VOXFLOW_FLINK_RPC_PORT (6123),
+    VOXFLOW_TASK_MANAGERS (1), VOXFLOW_SLOTS (2 for each), VOXFLOW_CHECKPOINT_INTERVAL_MS (2000).
+    """
+    local_stack().up(click.echo)
+
+
+@click.command()
+def down() -> None:
+    """Stop the local stack. The topics and their records are kept for the next `voxflow up`."""
+    local_stack().down(click.echo)
+
+
+@click.command()
+def status() -> None:
+    """Show what runs, where, and what does not; exit code 1 when something does not."""
+    services = local_stack().status()
+    click.echo(table(services))
+    if any(service.state != "running" for service in services):
+        click.echo("start what is missing with: voxflow up", err=True)
+        raise SystemExit(1)
+
+
+@click.command()
+@click.argument("service", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on showing new lines until Ctrl-C.")
+@click.option("-n", "--lines", default=SHOWN_LINES, show_default=True, help="How many lines of each log.")
+def logs(service: str | None, follow: bool, lines: int) -> None:
+    """Show the end of the log of SERVICE (kafka, jobmanager, taskmanager-1, submit), or of all."""
+    paths = local_stack().logs(service)
+    for path in paths if not follow else []:
+        show_end(path, lines)
+    if follow:
+        subprocess.run(["tail", "-n", str(lines), "-F", *map(str, paths)], check=False)
+
+
+def local_stack() -> Stack:
+    return Stack(StackSettings.from_environ(os.environ))
+
+
+def table(services: list[ServiceStatus]) -> str:
+    """One line a service: name, state, pid, address."""
+    line = "{:<16}{:<10}{:<8}{}".format
+    rows = [line(s.name, s.state, s.pid or "-", s.address) for s in services]
+    return "\n".join([line("SERVICE", "STATE", "PID", "ADDRESS"), *rows])
+
+
+def show_end(path: Path, lines: int) -> None:
+    click.secho(f"==> {path}", bold=True)
+    click.echo("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))

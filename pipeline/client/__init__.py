@@ -1,0 +1,1 @@
+"""A client of the running pipeline: audio goes out at the pace of speech, transcripts come back."""

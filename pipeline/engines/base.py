@@ -1,0 +1,82 @@
+"""Which engine to run, how, and the two functions that load it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import onnxruntime as ort
+
+from pipeline.config import integer
+from pipeline.domain.ports import DetectorFactory, Recognizer
+from pipeline.errors import ProviderMissing, SetupError
+
+PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+"""The execution providers a user may ask for, with onnxruntime's names for them."""
+
+_SILENT: Final = 3
+"""onnxruntime's log level 'error': its warnings on unused initialisers say nothing to a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How engines run.
+
+    ``threads`` is the number of threads of one session; two sessions of one thread do more work than one session
+    of two (docs/engine.md). ``batch_size`` is the most requests that share one run of the model, and
+    ``queue_limit`` the most that wait for it.
+    """
+
+    provider: str = "cpu"
+    threads: int = 1
+    batch_size: int = 8
+    queue_limit: int = 256
+
+    def __post_init__(self) -> None:
+        if self.provider not in PROVIDERS:
+            raise SetupError(f"VOXFLOW_PROVIDER={self.provider!r} is unknown; use one of {', '.join(PROVIDERS)}")
+        for name in ("threads", "batch_size", "queue_limit"):
+            if getattr(self, name) < 1:
+                raise SetupError(f"engine setting {name}={getattr(self, name)} must be at least 1")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "EngineSettings":
+        """Reads VOXFLOW_PROVIDER, VOXFLOW_ENGINE_THREADS, VOXFLOW_BATCH_SIZE and VOXFLOW_QUEUE_LIMIT."""
+        return cls(
+            provider=environ.get("VOXFLOW_PROVIDER", "cpu"),
+            threads=integer(environ, "VOXFLOW_ENGINE_THREADS", 1),
+            batch_size=integer(environ, "VOXFLOW_BATCH_SIZE", 8),
+            queue_limit=integer(environ, "VOXFLOW_QUEUE_LIMIT", 256),
+        )
+
+
+def load_recognizer(settings: EngineSettings) -> Recognizer:
+    """The recogniser, ready to run. Raises ModelMissing and ProviderMissing."""
+    from pipeline.engines.moonshine import MoonshineRecognizer
+
+    return MoonshineRecognizer.load(settings)
+
+
+def load_detector(settings: EngineSettings) -> DetectorFactory:
+    """Makes speech detectors that share one session. Raises ModelMissing."""
+    from pipeline.engines.silero import SileroFactory
+
+    return SileroFactory.load(settings)
+
+
+def make_session(model: bytes | str, settings: EngineSettings) -> ort.InferenceSession:
+    """A session over a serialised model or its path. Raises ProviderMissing."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _SILENT
+    return ort.InferenceSession(model, options, providers=_providers(settings.provider))
+
+
+def _providers(name: str) -> list[str]:
+    """onnxruntime's names, the CPU last: it takes the operators that the first one lacks."""
+    wanted = PROVIDERS[name]
+    if wanted not in ort.get_available_providers():
+        raise ProviderMissing(
+            f"execution provider {name!r} ({wanted}) is not in this onnxruntime; pip install 'voxflow[gpu]'"
+        )
+    return [wanted] if name == "cpu" else [wanted, PROVIDERS["cpu"]]

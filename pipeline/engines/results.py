@@ -1,0 +1,45 @@
+"""From a request to the engine's input, and from the engine's answer to a result."""
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from pipeline.domain.ports import Recognizer
+from pipeline.domain.types import Hypothesis, InferenceRequest, InferenceResult, Pcm
+
+_FULL_SCALE: Final = np.float32(1 / 32768)
+
+
+def samples_of(request: InferenceRequest) -> Pcm:
+    """The request's audio as engines take it: (samples,), float32 in [-1, 1]. Raises ValueError for half a sample."""
+    return np.frombuffer(request.audio, "<i2").astype(np.float32) * _FULL_SCALE
+
+
+def recognized(
+    request: InferenceRequest, hypothesis: Hypothesis, recognizer: Recognizer, started_at_ms: int, recognised_at_ms: int
+) -> InferenceResult:
+    """The answer to a request."""
+    return InferenceResult(
+        session_id=request.session_id,
+        tenant=request.tenant,
+        channel=request.channel,
+        segment=request.segment,
+        revision=request.revision,
+        kind=request.kind,
+        start_ms=request.start_ms,
+        end_ms=request.end_ms,
+        hypothesis=hypothesis,
+        language=request.language,
+        model=recognizer.name,
+        model_version=recognizer.version,
+        times=replace(request.times, started_at_ms=started_at_ms, recognised_at_ms=recognised_at_ms),
+    )
+
+
+def failed(
+    request: InferenceRequest, error: Exception, recognizer: Recognizer, started_at_ms: int, recognised_at_ms: int
+) -> InferenceResult:
+    """The answer to a request that no text could be had for: an empty one that says why."""
+    empty = recognized(request, Hypothesis(""), recognizer, started_at_ms, recognised_at_ms)
+    return replace(empty, error=f"{type(error).__name__}: {error}")

@@ -1,0 +1,90 @@
+"""The few calls of Flink's REST interface that the local stack needs."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import StackError
+
+TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job of the cluster; ``state`` is Flink's word, such as RUNNING or CANCELED."""
+
+    job_id: str
+    name: str
+    state: str
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in {"CANCELED", "FAILED", "FINISHED", "SUSPENDED"}
+
+
+@dataclass(frozen=True, slots=True)
+class FlinkRest:
+    """Flink's REST interface at http://localhost:port."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def answers(self) -> bool:
+        """Whether the JobManager serves requests."""
+        try:
+            self._call("GET", "/overview")
+        except StackError:
+            return False
+        return True
+
+    def task_managers(self) -> set[str]:
+        """The resource ids of the TaskManagers that are registered; none while the JobManager does not answer."""
+        try:
+            return {manager["id"] for manager in self._call("GET", "/taskmanagers")["taskmanagers"]}
+        except StackError:
+            return set()
+
+    def jobs(self) -> list[Job]:
+        """All jobs the cluster remembers, the latest first. Raises StackError."""
+        jobs = sorted(self._call("GET", "/jobs/overview")["jobs"], key=lambda job: -int(job["start-time"]))
+        return [Job(job["jid"], job["name"], job["state"]) for job in jobs]
+
+    def all_tasks_run(self, job_id: str) -> bool:
+        """Whether every task of the job runs: the job itself says RUNNING before its tasks do. Raises StackError."""
+        vertices = self._call("GET", f"/jobs/{job_id}")["vertices"]
+        return bool(vertices) and all(vertex["status"] == "RUNNING" for vertex in vertices)
+
+    def failures(self, job_id: str) -> list[str]:
+        """Why the job failed, once for each restart, the latest first. Raises StackError."""
+        entries = self._call("GET", f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
+        return [cause(entry["stacktrace"]) for entry in entries]
+
+    def completed_checkpoints(self, job_id: str) -> int:
+        """How many checkpoints of the job are complete. Raises StackError."""
+        return int(self._call("GET", f"/jobs/{job_id}/checkpoints")["counts"]["completed"])
+
+    def cancel(self, job_id: str) -> None:
+        """Asks for the end of a job, without waiting. Raises StackError."""
+        self._call("PATCH", f"/jobs/{job_id}?mode=cancel")
+
+    def _call(self, method: str, path: str) -> Any:
+        request = urllib.request.Request(self.url + path, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise StackError(f"Flink refused {method} {path} with status {error.code}") from error
+        except (OSError, ValueError) as error:
+            raise StackError(f"Flink does not answer at {self.url}; start it with: voxflow up") from error
+
+
+def cause(stacktrace: str) -> str:
+    """The first line of a Java stack trace, and its innermost cause where there is one."""
+    lines = stacktrace.splitlines()
+    causes = [line.strip() for line in lines if line.startswith("Caused by")]
+    return " ".join([*lines[:1], *causes[-1:]])
