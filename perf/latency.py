@@ -100,17 +100,20 @@ def stages(arrivals: Iterable[Arrival]) -> dict[str, dict[str, float | None]]:
 
 
 def table(cases: Sequence[dict[str, Any]]) -> Table:
-    """One row a case: p50 / p95 / p99 in milliseconds."""
-    names = ["first partial", "final", *max((case["stages_ms"] for case in cases), key=len)]
-    shown = Table("sessions", "chunk", *names, title="p50 / p95 / p99 in ms", box=None)
+    """A block of rows a case, a row a wait, in milliseconds."""
+    shown = Table("sessions", "chunk", "wait", "p50", "p95", "p99", box=None)
     for case in cases:
-        figures = {"first partial": case["first_partial_ms"], "final": case["final_ms"], **case["stages_ms"]}
-        shown.add_row(str(case["sessions"]), f"{case['chunk_ms']} ms", *(cell(figures.get(name, {})) for name in names))
+        rows = {"first partial": case["first_partial_ms"], "final": case["final_ms"], **case["stages_ms"]}
+        labels = (str(case["sessions"]), f"{case['chunk_ms']} ms")
+        for name, figures in rows.items():
+            shown.add_row(*labels, name, *map(cell, figures.values()))
+            labels = ("", "")
+        shown.add_section()
     return shown
 
 
-def cell(figures: dict[str, float | None]) -> str:
-    return " / ".join("-" if value is None else f"{value:.0f}" for value in figures.values()) or "-"
+def cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,10 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "deploy": ("pipeline.cli.deploy:deploy", "Start the transcription job on the local cluster, or stop it."),
     "publish": ("pipeline.cli.publish:publish", "Send audio files to Kafka, at the speed of speech."),
     "listen": ("pipeline.cli.listen:listen", "Show transcripts as they arrive."),
-    "transcribe": ("pipeline.cli.transcribe:transcribe", "Play audio files to the job as live sessions, show their text."),
+    "transcribe": (
+        "pipeline.cli.transcribe:transcribe",
+        "Play audio files to the job as live sessions, show their text.",
+    ),
     "topics": ("pipeline.cli.topics:topics", "Create the topics and show their state."),
     "status": ("pipeline.cli.stack:status", "Show what runs, where, and what does not."),
     "logs": ("pipeline.cli.stack:logs", "Show the logs of the local stack."),

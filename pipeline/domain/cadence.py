@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CadenceSettings:
-    """The first partial after ``first_ms`` of a segment, the next after ``interval_ms`` and ``growth``, the larger."""
+    """The first partial after ``first_ms`` of speech, the next after ``interval_ms`` and ``growth``, the larger."""
 
-    first_ms: int = 500
+    first_ms: int = 320
     interval_ms: int = 500
     growth: float = 0.25
 

@@ -40,12 +40,12 @@ class EndpointingSettings:
     """Probabilities in [0, 1], durations in milliseconds of audio."""
 
     start_probability: float = 0.5
-    continue_probability: float = 0.35
+    continue_probability: float = 0.25
     min_speech_ms: int = 96
-    early_final_ms: int = 128
-    silence_ms: int = 320
-    silence_after_short_ms: int = 480
-    short_speech_ms: int = 2_000
+    early_final_ms: int = 192
+    silence_ms: int = 256
+    silence_after_short_ms: int = 320
+    short_speech_ms: int = 1_500
 
     def end_silence_ms(self, speech_ms: int) -> int:
         """How much silence ends a segment that has heard so much speech."""

@@ -66,12 +66,12 @@ class RetainedAudio:
         self._replaced = True
 
     def forget_before(self, sample: int) -> None:
-        """Let go of whole blocks that end before ``sample``, once they are at least as much as what stays.
+        """Let go of whole blocks that end before ``sample``, once they are at least half as much as what stays.
 
-        Waiting makes the cost of rewriting state amortised constant; the price is at most twice the memory.
+        Waiting makes the cost of rewriting state amortised constant; the price is half of the memory again.
         """
         kept = next((i for i, block in enumerate(self._blocks) if block.end_sample > sample), len(self._blocks))
-        if kept == 0 or sample - self.start_sample < self.end_sample - sample:
+        if kept == 0 or sample - self.start_sample < (self.end_sample - sample) // 2:
             return
         self._start_if_empty = self.end_sample
         del self._blocks[:kept]

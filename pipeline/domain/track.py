@@ -20,15 +20,15 @@ from pipeline.domain.types import SAMPLES_PER_MS, Pcm16, RequestKind
 class TrackSettings:
     """``pre_roll_ms`` is kept before an onset; a segment of ``max_segment_ms`` is cut in its last third."""
 
-    pre_roll_ms: int = 320
-    max_segment_ms: int = 15_000
+    pre_roll_ms: int = 480
+    max_segment_ms: int = 20_000
     endpointing: EndpointingSettings = field(default_factory=EndpointingSettings)
     cadence: CadenceSettings = field(default_factory=CadenceSettings)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A text is wanted for ``audio`` (shape (n,), int16), which begins at ``start_sample`` of the audio clock."""
+    """A text is wanted for ``audio`` (shape (n,), int16): the speech between the samples given, and some around it."""
 
     kind: RequestKind
     segment: int
@@ -40,7 +40,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A segment ended; the text of request ``revision`` is its final one."""
+    """A segment, speech between the samples given, ended; the text of request ``revision`` is its final one."""
 
     segment: int
     revision: int
@@ -53,11 +53,16 @@ class Closed:
 
 @dataclass
 class Place:
-    """Where a track stands: plain numbers, all in a snapshot. Samples are on the channel's audio clock."""
+    """Where a track stands: plain numbers, all in a snapshot. Samples are on the channel's audio clock.
+
+    The open segment's audio is kept from ``start`` on, its speech begins at ``onset``; no segment reaches back before
+    ``floor``, where the one before it ended.
+    """
 
     segment: int
     analysed: int = 0
     start: int = 0
+    onset: int = 0
     floor: int = 0
     revision: int = 0
     early_revision: int | None = None
@@ -114,8 +119,9 @@ class Track:
         """Close the open segment with all the audio there is; what was not yet certain to be speech is dropped."""
         found: list[Wanted | Closed] = []
         if self._endpointer.in_speech:
-            in_pause = self._endpointer.in_pause
-            found = self._close(self._speech_end_sample() if in_pause else self._audio.end_sample)
+            end = self._audio.end_sample
+            silent = self._endpointer.state is State.MAYBE_SILENCE
+            found = self._close(self._speech_end(), self._tail_end(end)) if silent else self._close(end, end)
         self._endpointer = Endpointer(self._settings.endpointing)
         return found
 
@@ -167,55 +173,55 @@ class Track:
         event = self._endpointer.step(probability, start_ms, end_ms)
         match event:
             case Event.STARTED:
-                self._open(self._onset_with_pre_roll())
+                onset = self._endpointer.onset_ms * SAMPLES_PER_MS
+                self._open(self._with_pre_roll(onset), onset)
             case Event.PAUSED:
                 self._at.early_revision = self._at.revision
-                return [self._want(RequestKind.EARLY_FINAL, self._speech_end_sample())]
+                return [self._want(RequestKind.EARLY_FINAL, self._speech_end(), self._tail_end(self._at.analysed))]
             case Event.RESUMED:
                 self._at.early_revision = None
             case Event.ENDED:
-                return self._close(self._speech_end_sample())
+                return self._close(self._speech_end(), self._tail_end(self._at.analysed))
         return self._cut_if_too_long()
 
-    def _open(self, start_sample: int) -> None:
+    def _open(self, start: int, onset: int) -> None:
         at = self._at
-        self._at = Place(at.segment, at.analysed, start_sample, at.floor)
+        self._at = Place(at.segment, at.analysed, start, onset, at.floor)
 
-    def _onset_with_pre_roll(self) -> int:
-        wanted = (self._endpointer.onset_ms - self._settings.pre_roll_ms) * SAMPLES_PER_MS
+    def _with_pre_roll(self, onset: int) -> int:
+        wanted = onset - self._settings.pre_roll_ms * SAMPLES_PER_MS
         return max(wanted, self._at.floor, self._audio.start_sample)
 
-    def _speech_end_sample(self) -> int:
-        """A little after the last heard frame, or at the end of what was analysed if that comes first."""
-        end_ms = self._endpointer.speech_end_ms + self._settings.endpointing.early_final_ms
-        return min(end_ms * SAMPLES_PER_MS, self._at.analysed)
+    def _speech_end(self) -> int:
+        return self._endpointer.speech_end_ms * SAMPLES_PER_MS
 
-    def _want(self, kind: RequestKind, end_sample: int) -> Wanted:
-        audio = self._audio.stretch(self._at.start, end_sample)
-        wanted = Wanted(kind, self._at.segment, self._at.revision, self._at.start, end_sample, audio)
-        self._at.revision += 1
+    def _tail_end(self, limit: int) -> int:
+        """Where the audio ends of a segment whose speech is over: a little later, but not past ``limit``."""
+        tail = self._settings.endpointing.early_final_ms * SAMPLES_PER_MS
+        return min(self._speech_end() + tail, limit)
+
+    def _want(self, kind: RequestKind, speech_end: int, audio_end: int) -> Wanted:
+        at = self._at
+        audio = self._audio.stretch(at.start, audio_end)
+        wanted = Wanted(kind, at.segment, at.revision, at.onset, speech_end, audio)
+        at.revision += 1
         return wanted
 
-    def _close(self, end_sample: int) -> list[Wanted | Closed]:
+    def _close(self, speech_end: int, audio_end: int) -> list[Wanted | Closed]:
+        at = self._at
         found: list[Wanted | Closed] = []
-        if self._at.early_revision is None:
-            self._at.early_revision = self._at.revision
-            found.append(self._want(RequestKind.FINAL, end_sample))
-        found.append(self._closed(self._at.early_revision, end_sample))
-        self._at.segment += 1
-        self._at.floor = end_sample
+        if at.early_revision is None:
+            at.early_revision = at.revision
+            found.append(self._want(RequestKind.FINAL, speech_end, audio_end))
+        found.append(self._closed(at.early_revision, speech_end, audio_end))
+        at.segment += 1
+        at.floor = audio_end
         return found
 
-    def _closed(self, revision: int, end_sample: int) -> Closed:
-        return Closed(
-            self._at.segment,
-            revision,
-            self._at.start,
-            end_sample,
-            self._at.gap_ms,
-            self._audio.offset_at(self._at.start),
-            self._audio.offset_at(end_sample - 1),
-        )
+    def _closed(self, revision: int, speech_end: int, audio_end: int) -> Closed:
+        at = self._at
+        first_offset, last_offset = self._audio.offset_at(at.start), self._audio.offset_at(audio_end - 1)
+        return Closed(at.segment, revision, at.onset, speech_end, at.gap_ms, first_offset, last_offset)
 
     def _cut_if_too_long(self) -> list[Wanted | Closed]:
         longest = self._settings.max_segment_ms * SAMPLES_PER_MS
@@ -223,18 +229,18 @@ class Track:
             return []
         search_from = self._at.start + longest * 2 // 3
         cut = search_from + quietest_sample(self._audio.stretch(search_from, self._at.analysed))
-        found = self._close(cut)
-        self._open(cut)
+        found = self._close(cut, cut)
+        self._open(cut, cut)
         return found
 
     def _partial_if_due(self) -> list[Wanted | Closed]:
         if not self._endpointer.in_speech or self._endpointer.in_pause:
             return []
-        length_ms = (self._at.analysed - self._at.start) // SAMPLES_PER_MS
-        if length_ms < next_partial_ms(self._settings.cadence, self._at.asked_ms):
+        spoken_ms = (self._at.analysed - self._at.onset) // SAMPLES_PER_MS
+        if spoken_ms < next_partial_ms(self._settings.cadence, self._at.asked_ms):
             return []
-        self._at.asked_ms = length_ms
-        return [self._want(RequestKind.PARTIAL, self._at.analysed)]
+        self._at.asked_ms = spoken_ms
+        return [self._want(RequestKind.PARTIAL, self._at.analysed, self._at.analysed)]
 
     def _needed_from(self) -> int:
         if self._endpointer.in_speech:

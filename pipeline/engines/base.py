@@ -69,14 +69,23 @@ def make_session(model: bytes | str, settings: EngineSettings) -> ort.InferenceS
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _SILENT
-    return ort.InferenceSession(model, options, providers=_providers(settings.provider))
+    session = ort.InferenceSession(model, options, providers=_providers(settings.provider))
+    # Where a provider's libraries do not load, onnxruntime goes on without it.
+    if PROVIDERS[settings.provider] not in session.get_providers():
+        raise _missing(settings.provider)
+    return session
 
 
-def _providers(name: str) -> list[str]:
-    """onnxruntime's names, the CPU last: it takes the operators that the first one lacks."""
-    wanted = PROVIDERS[name]
-    if wanted not in ort.get_available_providers():
-        raise ProviderMissing(
-            f"execution provider {name!r} ({wanted}) is not in this onnxruntime; pip install 'voxflow[gpu]'"
-        )
-    return [wanted] if name == "cpu" else [wanted, PROVIDERS["cpu"]]
+def _providers(name: str) -> list[tuple[str, dict[str, str]]]:
+    """onnxruntime's names and options, the CPU last: it takes the operators that the first one lacks."""
+    if PROVIDERS[name] not in ort.get_available_providers():
+        raise _missing(name)
+    cpu: tuple[str, dict[str, str]] = (PROVIDERS["cpu"], {})
+    # TF32 rounds the inputs of multiplications, more than texts in batches of different sizes can bear.
+    return [cpu] if name == "cpu" else [(PROVIDERS[name], {"use_tf32": "0"}), cpu]
+
+
+def _missing(name: str) -> ProviderMissing:
+    return ProviderMissing(
+        f"VOXFLOW_PROVIDER={name}: this onnxruntime has no working {PROVIDERS[name]}; pip install 'voxflow[gpu]'"
+    )

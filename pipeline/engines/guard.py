@@ -1,6 +1,7 @@
 """What a small model invents: it repeats itself where it has lost its place, and finds words in noise."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Final
 
 MAX_PERIOD: Final = 16
@@ -11,6 +12,10 @@ MIN_REPEATED_TOKENS: Final = 12
 
 MIN_REPEATS: Final = 4
 """...and says its phrase at least so many times in a row."""
+
+
+MIN_SURENESS: Final = 0.2
+"""Speech stays above this, even where it is badly understood; sentences found in noise were below 0.13."""
 
 
 def loop_period(tokens: Sequence[int]) -> int | None:
@@ -37,10 +42,17 @@ def _repeated_tail(tokens: Sequence[int], period: int) -> int:
     return length
 
 
-def is_invented(text: str) -> bool:
-    """Whether a text is what the model says of sound without speech.
+def is_invented(text: str, probabilities: Sequence[float]) -> bool:
+    """Whether a text, with the probabilities of its tokens, is what the model says of sound without speech.
 
-    It answers noise and hum with notes of music and broken characters, or with a lone "You" that, unlike that word
-    when it was said, has no full stop (docs/engine.md).
+    It answers noise and hum with notes of music, with a lone "You" that, unlike that word when it was said, has no full
+    stop, or with a sentence it hardly believes itself (docs/engine.md).
     """
-    return text == "You" or not any(character.isalnum() for character in text)
+    if text == "You" or not any(character.isalnum() for character in text):
+        return True
+    return bool(probabilities) and _sureness(probabilities) < MIN_SURENESS
+
+
+def _sureness(probabilities: Sequence[float]) -> float:
+    """The geometric mean; one impossible token makes it 0."""
+    return float(prod(probability ** (1 / len(probabilities)) for probability in probabilities))

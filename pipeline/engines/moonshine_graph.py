@@ -78,21 +78,23 @@ def _replace_quantised(shipped: Shipped, builder: GraphBuilder) -> None:
             graph.node.append(node)
 
 
-def decoder_graph(shipped: Shipped) -> bytes:
-    """Inputs: tokens (batch, steps) int64, position (1,) int64 of the first step, past.*, cross.*.
+def decoder_graph(shipped: Shipped, *, bytewise: bool) -> bytes:
+    """One step of the decoder; ``bytewise`` keeps the weights in 8 bits, else they are widened to float32.
+
+    Inputs: tokens (batch, steps) int64, position (1,) int64 of the first step, past.*, cross.*.
 
     Outputs: token (batch, steps) int64 and probability (batch, steps) float32 of what follows each step, present.*.
     """
-    return _Decoder(shipped).build()
+    return _Decoder(shipped, bytewise=bytewise).build()
 
 
 class _Decoder:
     """Writes the decoder's graph, layer by layer."""
 
-    def __init__(self, shipped: Shipped) -> None:
+    def __init__(self, shipped: Shipped, *, bytewise: bool) -> None:
         self._shipped = shipped
         self._builder = GraphBuilder()
-        self._linear: Linear = self._builder.byte_linear
+        self._linear: Linear = self._builder.byte_linear if bytewise else self._builder.real_linear
 
     def build(self) -> bytes:
         builder = self._builder

@@ -1,6 +1,7 @@
 """Words with confidences from tokens with probabilities."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from math import prod
 
 from pipeline.domain.types import Word
@@ -23,5 +24,5 @@ def words_of(tokenizer: Tokenizer, tokens: Sequence[int], probabilities: Sequenc
 
 def _spans(tokenizer: Tokenizer, tokens: Sequence[int]) -> Iterator[tuple[int, int]]:
     """First and end of every run of tokens that begins with a space."""
-    starts = [at for at, token in enumerate(tokens) if at == 0 or tokenizer.starts_word(token)]
-    yield from zip(starts, [*starts[1:], len(tokens)], strict=True)
+    starts = (at for at, token in enumerate(tokens) if at == 0 or tokenizer.starts_word(token))
+    yield from pairwise((*starts, len(tokens)))

@@ -13,7 +13,7 @@ from pipeline.local.process import wait_until
 from pipeline.local.rest import FlinkRest, Job
 
 SUBMIT_TIMEOUT_S = 180.0
-RUNNING_TIMEOUT_S = 90.0
+RUNNING_TIMEOUT_S = 120.0
 CANCEL_TIMEOUT_S = 30.0
 HOPELESS_FAILURES = 3
 ERROR = re.compile(r"^(?:\S+: )?[\w.]*(?:[Ee]rror|Exception): .*", re.MULTILINE)

@@ -16,7 +16,7 @@ from pipeline.local.ports import Port
 from pipeline.local.process import Process, wait_until
 from pipeline.local.rest import FlinkRest
 
-START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 120.0
 STOP_GRACE_S = 15.0
 
 Report = Callable[[str], None]

@@ -204,6 +204,16 @@ def test_captured_times_stay_right_after_a_gap() -> None:
     assert last.times.captured_at_ms == STARTED_AT_MS + last.end_ms
 
 
+def test_captured_times_follow_a_producer_that_paused_without_a_gap_in_its_numbers() -> None:
+    session = spoken("silence 1000")
+    paused = [
+        replace(item, chunk=replace(item.chunk, captured_at_ms=item.chunk.captured_at_ms + 20_000))
+        for item in chunks_of(SENTENCE, first_seq=10)
+    ]
+    (early,) = requests(heard(session, paused))
+    assert early.times.captured_at_ms == STARTED_AT_MS + 20_000 + early.end_ms
+
+
 def test_the_length_of_a_gap_is_that_of_chunks_rounded_to_milliseconds() -> None:
     resampled = talk("speech 1000")[: 10 * 1_599]
     items = [

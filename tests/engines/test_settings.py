@@ -1,0 +1,41 @@
+"""Engine settings come from the environment, and what cannot work is refused with its cure."""
+
+import onnxruntime
+import pytest
+
+from pipeline.engines.base import EngineSettings, load_recognizer
+from pipeline.errors import ProviderMissing, SetupError
+
+
+def test_every_setting_can_be_set() -> None:
+    environ = {
+        "VOXFLOW_PROVIDER": "cuda",
+        "VOXFLOW_ENGINE_THREADS": "2",
+        "VOXFLOW_BATCH_SIZE": "16",
+        "VOXFLOW_QUEUE_LIMIT": "99",
+    }
+    assert EngineSettings.from_environ(environ) == EngineSettings("cuda", threads=2, batch_size=16, queue_limit=99)
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert EngineSettings.from_environ({}) == EngineSettings()
+
+
+@pytest.mark.parametrize(
+    ("environ", "complaint"),
+    [
+        ({"VOXFLOW_PROVIDER": "tpu"}, "VOXFLOW_PROVIDER='tpu' is unknown; use one of cpu, cuda"),
+        ({"VOXFLOW_BATCH_SIZE": "0"}, "batch_size=0 must be at least 1"),
+        ({"VOXFLOW_ENGINE_THREADS": "two"}, "VOXFLOW_ENGINE_THREADS='two' is not a whole number"),
+    ],
+)
+def test_what_cannot_work_is_refused(environ: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SetupError, match=complaint):
+        EngineSettings.from_environ(environ)
+
+
+def test_a_provider_that_is_not_installed_names_the_cure() -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has the CUDA provider")
+    with pytest.raises(ProviderMissing, match=r"pip install 'voxflow\[gpu\]'"):
+        load_recognizer(EngineSettings(provider="cuda"))
