@@ -1,23 +1,18 @@
 """What a listener waits: from speech to the first words on screen, and from its end to the text that stays.
 
 The audio clock counts from the session's first sample, gaps included, so a moment on it plus the wall clock of that
-sample is a moment on the wall clock. A segment's audio starts a little before its speech (pre-roll) and ends
-``SPEECH_TAIL_MS`` after it. Waits for the first partial are told from the start of the audio, so rather too long;
-waits for the final are told from the end of the speech. All of it holds for paced audio only.
+sample is a moment on the wall clock. Transcripts carry the span of the speech itself, so waits count from its first
+and last heard frame: the silence that confirms an end is part of the wait. All of it holds for paced audio only.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Final
 
-from pipeline.domain.endpointing import EndpointingSettings
 from pipeline.domain.types import Transcript, TranscriptKind
 
-SPEECH_TAIL_MS: Final = EndpointingSettings().early_final_ms
-"""Audio of a segment after its last speech. A segment cut at its greatest length has none: its wait is overstated."""
-
-STAGES: Final = ("captured", "received", "requested", "started", "recognised", "emitted", "arrived")
+STAGES: Final = ("captured", "received", "requested", "started", "recognised", "closed", "emitted", "arrived")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +33,7 @@ class Waits:
 
 def final_wait_ms(arrival: Arrival, session_start_at_ms: int) -> int:
     """From the end of the segment's speech to the arrival of its text."""
-    return arrival.at_ms - session_start_at_ms - (arrival.transcript.end_ms - SPEECH_TAIL_MS)
+    return arrival.at_ms - session_start_at_ms - arrival.transcript.end_ms
 
 
 def waits(arrivals: Iterable[Arrival], started_at_ms: Mapping[str, int]) -> Waits:
@@ -57,8 +52,13 @@ def waits(arrivals: Iterable[Arrival], started_at_ms: Mapping[str, int]) -> Wait
 
 
 def stage_waits(arrival: Arrival) -> dict[str, int]:
-    """``{"captured->received": ms, ...}``: each stage's share; stages without a time stamp are left out."""
+    """``{"captured->received": ms, ...}``: each stage's share; stages without a time stamp are left out.
+
+    An end that was confirmed while the engine was still at work took no time of its own.
+    """
     times = arrival.transcript.times
     stamps = [(stage, getattr(times, f"{stage}_at_ms", arrival.at_ms)) for stage in STAGES]
     passed = [(stage, at_ms) for stage, at_ms in stamps if at_ms]
-    return {f"{one}->{next_one}": to_ms - from_ms for (one, from_ms), (next_one, to_ms) in pairwise(passed)}
+    in_order = list(accumulate((at_ms for _, at_ms in passed), max))
+    names = [f"{one}->{next_one}" for (one, _), (next_one, _) in pairwise(passed)]
+    return {name: to_ms - from_ms for name, (from_ms, to_ms) in zip(names, pairwise(in_order), strict=True)}

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from pipeline.cli.captions import Captions, caption_text, captions_view, clock, final_line, updated
 from pipeline.cli.displays import JsonDisplay, LiveDisplay, PlainDisplay
-from pipeline.client.latency import SPEECH_TAIL_MS
 from pipeline.domain.types import Transcript, Word
 from tests.client.helpers import arrival, final, partial, session_end
 
@@ -115,7 +114,7 @@ def test_partials_in_a_pipe_are_marked() -> None:
 def test_json_holds_one_final_a_line_with_its_words_and_waits() -> None:
     lines: list[str] = []
     display = JsonDisplay(lines.append, NAMES, start_at_ms=10_000)
-    spoken = final(end_ms=1_000 + SPEECH_TAIL_MS, words=(Word("hello", 0.9, 0, 400),))
+    spoken = final(end_ms=1_000, words=(Word("hello", 0.9, 0, 400),))
     for transcript in (partial(), spoken, session_end()):
         display.show(arrival(transcript, 11_250))
     (record,) = map(json.loads, lines)

@@ -5,15 +5,14 @@ from pathlib import Path
 
 from pipeline.cli.demo import REFERENCE
 from pipeline.cli.scorecard import scorecard
-from pipeline.client.latency import SPEECH_TAIL_MS
 from pipeline.domain.scoring import normalized
 from tests.client.helpers import arrival, final, partial, session_end
 
 ARRIVALS = [
     arrival(partial(segment=0, start_ms=0, text="it was"), 1_500),
-    arrival(final(segment=1, start_ms=2_000, end_ms=3_000 + SPEECH_TAIL_MS, text="the worst of times."), 4_200),
-    arrival(final(segment=0, start_ms=0, end_ms=1_000 + SPEECH_TAIL_MS, text="It was the best of times,"), 2_300),
-    arrival(final(segment=2, start_ms=4_000, end_ms=5_000 + SPEECH_TAIL_MS, text=""), 6_250),
+    arrival(final(segment=1, start_ms=2_000, end_ms=3_000, text="the worst of times."), 4_200),
+    arrival(final(segment=0, start_ms=0, end_ms=1_000, text="It was the best of times,"), 2_300),
+    arrival(final(segment=2, start_ms=4_000, end_ms=5_000, text=""), 6_250),
     arrival(session_end(), 6_300),
 ]
 REFERENCE_TEXT = "It was the best of times, it was the worst of times"
