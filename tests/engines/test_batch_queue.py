@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.types import InferenceRequest, RequestKind
 from pipeline.engines.batch_queue import BatchQueue, Shed, Waiting, default_deadline_ms
-from tests.engines.requests import request
+from tests.engines.helpers import request
 
 FINAL, EARLY, PARTIAL = RequestKind.FINAL, RequestKind.EARLY_FINAL, RequestKind.PARTIAL
 HALF_SECOND, SECOND = 8_000, 16_000

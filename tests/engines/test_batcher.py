@@ -12,7 +12,7 @@ from pipeline.engines.batcher import Completed, MicroBatcher
 from pipeline.engines.results import samples_of
 from pipeline.errors import EngineError
 from pipeline.testing import ManualClock, ScriptedRecognizer, failing, spell
-from tests.engines.requests import request
+from tests.engines.helpers import request
 
 PATIENCE_S = 10.0
 PARTIAL = RequestKind.PARTIAL
