@@ -25,6 +25,7 @@ def parse(argv: Sequence[str]) -> JobSettings:
     kafka = KafkaSettings.from_environ(os.environ)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bootstrap-servers", default=kafka.bootstrap_servers, help="Kafka (default: %(default)s)")
+    parser.add_argument("--topic-prefix", default="", help="put before the names of all topics (default: none)")
     parser.add_argument("--group-id", default=defaults.group_id, help="consumer group (default: %(default)s)")
     parser.add_argument("--name", default=defaults.name, help="the job's name (default: %(default)s)")
     parser.add_argument("--parallelism", type=int, default=0, help="subtasks of each operator (default: the cluster's)")
@@ -33,7 +34,7 @@ def parse(argv: Sequence[str]) -> JobSettings:
         choices=("thread", "process"),
         default=defaults.execution_mode,
         help="thread: Python inside the TaskManager, several times faster; process: beside it, where thread mode has "
-        "no wheels (default: %(default)s)",
+        "no wheels (default on this machine: %(default)s)",
     )
     parser.add_argument(
         "--checkpoint-interval-ms", type=int, default=defaults.checkpoint_interval_ms, help="default: %(default)s"
@@ -46,7 +47,7 @@ def parse(argv: Sequence[str]) -> JobSettings:
         parallelism=args.parallelism,
         execution_mode=args.execution_mode,
         checkpoint_interval_ms=args.checkpoint_interval_ms,
-        kafka=replace(kafka, bootstrap_servers=args.bootstrap_servers),
+        kafka=KafkaSettings(args.bootstrap_servers, kafka.topics.prefixed(args.topic_prefix)),
         engine=EngineSettings.from_environ(os.environ),
     )
 

@@ -5,7 +5,7 @@ A malformed variable is reported with its name, its value and what was expected.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from pipeline.errors import SetupError
@@ -20,6 +20,10 @@ class Topics:
     partials: str = "speech.partial.v1"
     finals: str = "speech.final.v1"
 
+    def prefixed(self, prefix: str) -> "Topics":
+        """The same topics for another installation on the same Kafka."""
+        return Topics(**{field.name: prefix + getattr(self, field.name) for field in fields(self)})
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:
@@ -30,9 +34,12 @@ class KafkaSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "KafkaSettings":
-        """Reads VOXFLOW_BOOTSTRAP_SERVERS; without it, the local stack's broker (VOXFLOW_KAFKA_PORT)."""
+        """Reads VOXFLOW_BOOTSTRAP_SERVERS (without it: the local stack's broker) and VOXFLOW_TOPIC_PREFIX."""
         default = f"localhost:{integer(environ, 'VOXFLOW_KAFKA_PORT', 9092)}"
-        return cls(bootstrap_servers=environ.get("VOXFLOW_BOOTSTRAP_SERVERS", default))
+        return cls(
+            bootstrap_servers=environ.get("VOXFLOW_BOOTSTRAP_SERVERS", default),
+            topics=Topics().prefixed(environ.get("VOXFLOW_TOPIC_PREFIX", "")),
+        )
 
 
 @dataclass(frozen=True, slots=True)

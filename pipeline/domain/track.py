@@ -1,9 +1,9 @@
 """One channel of a session: from samples to the stretches that are to be recognised.
 
 The samples go to the speech detector frame by frame, its probabilities to the endpointer, and what the endpointer
-makes certain opens, pauses and closes segments. A segment starts a pre-roll before its onset, so that first
-words are whole, and ends ``early_final_ms`` after its last heard frame: exactly the audio its early final was
-asked for, so that the confirmed end costs no second recognition.
+makes certain opens, pauses and closes segments. A segment spans its speech, from onset to last heard frame.
+Its audio starts a pre-roll before that, so that first words are whole, and ends ``early_final_ms`` after it: exactly the
+audio its early final was asked for, so that the confirmed end costs no second recognition.
 """
 
 from dataclasses import dataclass, field
@@ -173,7 +173,8 @@ class Track:
         event = self._endpointer.step(probability, start_ms, end_ms)
         match event:
             case Event.STARTED:
-                onset = self._endpointer.onset_ms * SAMPLES_PER_MS
+                # A frame may reach back into a segment that was flushed in the middle of it.
+                onset = max(self._endpointer.onset_ms * SAMPLES_PER_MS, self._at.floor)
                 self._open(self._with_pre_roll(onset), onset)
             case Event.PAUSED:
                 self._at.early_revision = self._at.revision

@@ -1,10 +1,16 @@
 """The settings of the transcription job, as its operators carry them to the cluster."""
 
+import platform
 from dataclasses import dataclass, field
 
 from pipeline.config import KafkaSettings
 from pipeline.domain.session import SessionSettings
 from pipeline.engines.base import EngineSettings
+
+
+def default_execution_mode() -> str:
+    """Thread mode, several times faster, where pemja, the bridge it needs, is published: on Linux for x86_64."""
+    return "thread" if (platform.system(), platform.machine()) == ("Linux", "x86_64") else "process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +22,7 @@ class JobSettings:
     name: str = "voxflow-transcribe"
     group_id: str = "voxflow-transcribe"
     parallelism: int = 0
-    execution_mode: str = "thread"
+    execution_mode: str = field(default_factory=default_execution_mode)
     checkpoint_interval_ms: int = 2_000
     buffer_timeout_ms: int = 2
     poll_ms: int = 10

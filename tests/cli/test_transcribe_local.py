@@ -27,4 +27,4 @@ def test_json_lines_hold_the_finals_and_standard_output_nothing_else() -> None:
 def test_in_a_pipe_the_finals_are_plain_lines_with_their_times() -> None:
     result = transcribed()
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[0] == "0:00.0  Ever tried."
+    assert result.stdout.splitlines()[0] == "0:00.3  Ever tried."

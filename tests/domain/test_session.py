@@ -8,7 +8,7 @@ from pipeline.domain.cadence import CadenceSettings
 from pipeline.domain.ordering import OrderingSettings
 from pipeline.domain.session import Session, SessionSettings
 from pipeline.domain.track import TrackSettings
-from pipeline.domain.types import Codec, RequestKind, StageTimes
+from pipeline.domain.types import Codec, Pcm16, RequestKind, StageTimes
 from pipeline.errors import InvalidChunk, OutOfSequence, UndecodablePacket, UnknownCodec
 from tests.domain.helpers import (
     BROKEN,
@@ -27,6 +27,10 @@ from tests.domain.helpers import (
 )
 
 SENTENCE = talk("silence 1000", "speech 3000", "silence 1000")
+SENTENCE_SPAN_MS = (992, 4_000)
+"""From the first to the last frame that is heard."""
+PADDED_SPAN_MS = (992 - 480, 4_000 + 192)
+"""With pre-roll and tail."""
 SETTINGS = SessionSettings(
     ordering=OrderingSettings(max_wait_ms=400, max_jump_chunks=36_000),
     track=TrackSettings(cadence=CadenceSettings(first_ms=10**9)),
@@ -45,6 +49,10 @@ def spoken(*parts: str) -> Session:
     return session
 
 
+def between(audio: Pcm16, start_ms: int, end_ms: int) -> bytes:
+    return audio[start_ms * 16 : end_ms * 16].tobytes()
+
+
 def test_a_sentence_gives_an_early_final_the_end_of_its_segment_and_the_end_of_the_session() -> None:
     actions = heard(session_of(SETTINGS), chunks_of(SENTENCE))
     (early,), (closed,), (ended,) = requests(actions), closings(actions), endings(actions)
@@ -53,12 +61,17 @@ def test_a_sentence_gives_an_early_final_the_end_of_its_segment_and_the_end_of_t
     assert (early.segment, early.revision) == (closed.segment, closed.revision) == (0, 0)
 
 
-def test_the_final_text_is_that_of_the_audio_between_pre_roll_and_tail() -> None:
+def test_a_segment_and_its_final_text_span_the_speech_itself() -> None:
     actions = heard(session_of(SETTINGS), chunks_of(SENTENCE))
     (closed,) = closings(actions)
     wanted = final_request(actions, closed)
-    assert (closed.start_ms, closed.end_ms) == (wanted.start_ms, wanted.end_ms) == (672, 4_128)
-    assert wanted.audio == SENTENCE[672 * 16 : 4_128 * 16].tobytes()
+    assert (closed.start_ms, closed.end_ms) == (wanted.start_ms, wanted.end_ms) == SENTENCE_SPAN_MS
+
+
+def test_the_final_text_is_that_of_the_audio_from_pre_roll_to_tail() -> None:
+    actions = heard(session_of(SETTINGS), chunks_of(SENTENCE))
+    (closed,) = closings(actions)
+    assert final_request(actions, closed).audio == between(SENTENCE, *PADDED_SPAN_MS)
 
 
 def test_a_request_names_its_session_and_language() -> None:
@@ -66,17 +79,17 @@ def test_a_request_names_its_session_and_language() -> None:
     assert (early.session_id, early.tenant, early.channel, early.language) == ("s", "acme", 0, "en")
 
 
-def test_a_request_knows_when_its_last_sample_was_captured_and_when_it_arrived() -> None:
+def test_a_request_knows_when_the_end_of_its_speech_was_captured_and_when_its_last_sample_arrived() -> None:
     (early,) = requests(heard(session_of(SETTINGS), chunks_of(SENTENCE)))
     at_ms = STARTED_AT_MS + 4_100 + 150
-    assert early.times == StageTimes(captured_at_ms=STARTED_AT_MS + 4_128, received_at_ms=at_ms, requested_at_ms=at_ms)
+    assert early.times == StageTimes(captured_at_ms=STARTED_AT_MS + 4_000, received_at_ms=at_ms, requested_at_ms=at_ms)
 
 
 def test_a_closed_segment_and_the_end_know_where_their_audio_stood_in_the_topic() -> None:
     actions = heard(session_of(SETTINGS), chunks_of(SENTENCE))
     (closed,), (ended,) = closings(actions), endings(actions)
     assert (closed.source_partition, ended.source_partition) == (3, 3)
-    assert (closed.source_first_offset, closed.source_last_offset) == (FIRST_OFFSET + 6, FIRST_OFFSET + 41)
+    assert (closed.source_first_offset, closed.source_last_offset) == (FIRST_OFFSET + 5, FIRST_OFFSET + 41)
     assert (ended.source_first_offset, ended.source_last_offset) == (FIRST_OFFSET, FIRST_OFFSET + 49)
 
 
@@ -116,7 +129,7 @@ def test_an_empty_session_ends_with_nothing_in_it() -> None:
 
 def test_partials_are_asked_for_while_speech_goes_on() -> None:
     actions = heard(session_of(), chunks_of(talk("speech 2000"), ends=False))
-    assert [each.kind for each in requests(actions)] == [RequestKind.PARTIAL] * 3
+    assert [each.kind for each in requests(actions)] == [RequestKind.PARTIAL] * 4
 
 
 def test_channels_are_recognised_each_on_its_own() -> None:
@@ -125,16 +138,16 @@ def test_channels_are_recognised_each_on_its_own() -> None:
     actions = heard(session_of(SETTINGS), chunks_of(np.stack([left, right])))
     first, second = closings(actions)
     assert (first.channel, first.segment, first.start_ms) == (0, 0, 0)
-    assert (second.channel, second.segment, second.start_ms) == (1, 0, 1_664)
-    assert final_request(actions, first).audio == left[: first.end_ms * 16].tobytes()
-    assert final_request(actions, second).audio == right[1_664 * 16 : second.end_ms * 16].tobytes()
+    assert (second.channel, second.segment, second.start_ms) == (1, 0, 1_984)
+    assert final_request(actions, first).audio == between(left, 0, first.end_ms + 192)
+    assert final_request(actions, second).audio == between(right, 1_984 - 480, second.end_ms + 192)
 
 
 def test_chunks_out_of_order_are_heard_in_order() -> None:
     shuffled = chunks_of(SENTENCE)
     shuffled[3], shuffled[4], shuffled[20], shuffled[22] = shuffled[4], shuffled[3], shuffled[22], shuffled[20]
     (closed,) = closings(actions := heard(session_of(SETTINGS), shuffled))
-    assert final_request(actions, closed).audio == SENTENCE[672 * 16 : 4_128 * 16].tobytes()
+    assert final_request(actions, closed).audio == between(SENTENCE, *PADDED_SPAN_MS)
 
 
 def test_a_chunk_that_cannot_be_decoded_is_rejected_and_concealed() -> None:
@@ -152,9 +165,9 @@ def test_the_clock_goes_on_over_a_chunk_that_cannot_be_decoded() -> None:
     items[20] = received(20, BROKEN)
     actions = heard(session_of(SETTINGS), items)
     (closed,), (ended,) = closings(actions), endings(actions)
-    assert (closed.start_ms, closed.end_ms, ended.duration_ms) == (672, 4_128, 5_000)
-    audio = np.frombuffer(final_request(actions, closed).audio, np.int16)
-    assert np.array_equal(audio[(2_100 - 672) * 16 :], SENTENCE[2_100 * 16 : 4_128 * 16])
+    assert (closed.start_ms, closed.end_ms, ended.duration_ms) == (*SENTENCE_SPAN_MS, 5_000)
+    audio, (start_ms, end_ms) = final_request(actions, closed).audio, PADDED_SPAN_MS
+    assert audio[(2_100 - start_ms) * 32 :] == between(SENTENCE, 2_100, end_ms)
 
 
 def test_a_stream_whose_last_chunk_cannot_be_decoded_ends_all_the_same() -> None:
@@ -183,17 +196,18 @@ def test_a_short_gap_is_concealed_and_counted() -> None:
     del items[20:23]
     actions = heard(session_of(SETTINGS), items)
     (closed,), (ended,) = closings(actions), endings(actions)
-    assert (closed.start_ms, closed.end_ms, closed.gap_ms) == (672, 4_128, 300)
+    assert (closed.start_ms, closed.end_ms, closed.gap_ms) == (*SENTENCE_SPAN_MS, 300)
     assert (ended.duration_ms, ended.gap_ms) == (5_000, 300)
 
 
 def test_a_long_gap_closes_the_segment_and_is_stepped_over() -> None:
-    items = chunks_of(talk("speech 6000", "silence 1000"))
+    items = chunks_of(audio := talk("speech 6000", "silence 1000"))
     del items[10:40]
     actions = heard(session_of(SETTINGS), items)
     (first, second), (ended,) = closings(actions), endings(actions)
     assert (first.start_ms, first.end_ms) == (0, 1_000)
-    assert (second.start_ms, second.end_ms) == (4_000, 6_144)
+    assert (second.start_ms, second.end_ms) == (4_000, 6_016)
+    assert final_request(actions, second).audio == between(audio, 4_000, 6_016 + 192)
     assert (ended.duration_ms, ended.gap_ms) == (7_000, 3_000)
 
 
@@ -227,7 +241,7 @@ def test_the_length_of_a_gap_is_that_of_chunks_rounded_to_milliseconds() -> None
 def test_a_stream_that_is_joined_late_has_no_gap_before_it() -> None:
     actions = heard(session_of(SETTINGS), chunks_of(SENTENCE, first_seq=90_000))
     (closed,), (ended,) = closings(actions), endings(actions)
-    assert (closed.start_ms, ended.duration_ms, ended.gap_ms) == (672, 5_000, 0)
+    assert (closed.start_ms, ended.duration_ms, ended.gap_ms) == (992, 5_000, 0)
 
 
 def test_the_segments_of_a_stream_that_is_joined_late_have_numbers_not_used_before() -> None:
@@ -319,7 +333,8 @@ def test_audio_after_an_end_by_silence_opens_the_session_again() -> None:
     actions = heard(session, chunks_of(SENTENCE, first_seq=10))
     (second,), (ended,) = closings(actions), endings(actions)
     assert second.segment > first.segment
-    assert (second.start_ms, second.end_ms) == (1_664, 5_120)
+    assert (second.start_ms, second.end_ms) == (1_984, 4_992)
+    assert final_request(actions, second).audio == between(SENTENCE, 984 - 480, 3_992 + 192)
     assert (ended.segments, ended.duration_ms) == (2, 6_000)
 
 
@@ -328,8 +343,9 @@ def test_a_chunk_that_waits_opens_an_ended_session_again_too() -> None:
     session.wake(10**9)
     session.receive(received(11, talk("speech 500").tobytes(), at_ms=10**9 + 1, end_of_stream=True))
     assert not session.forgettable(10**10)
-    (closed,) = closings(session.wake(10**9 + 2_001))
-    assert (closed.start_ms, closed.end_ms) == (1_000, 1_600)
+    (closed,) = closings(actions := session.wake(10**9 + 2_001))
+    assert (closed.start_ms, closed.end_ms) == (1_088, 1_600)
+    assert len(final_request(actions, closed).audio) == (1_600 - 1_000) * 32
     assert session.ended
 
 

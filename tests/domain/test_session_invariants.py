@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -149,6 +150,28 @@ def final_spans(audio: Pcm16, chunk_ms: int) -> list[tuple[int, int, int, int, b
     ]
 
 
+def audio_spans_ms(audio: Pcm16) -> list[tuple[int, int]]:
+    """Where in ``audio`` the audio of each closed segment starts and ends."""
+    finals = [pcm for *_, pcm in final_spans(audio, 100)]
+    starts = [audio.tobytes().index(pcm) for pcm in finals]
+    return [(start // 32, (start + len(pcm)) // 32) for start, pcm in zip(starts, finals, strict=True)]
+
+
+@settings(max_examples=60)
+@given(talks)
+def test_the_audio_of_every_segment_reaches_around_its_speech(audio: Pcm16) -> None:
+    spoken = [(start_ms, end_ms) for _, _, start_ms, end_ms, _ in final_spans(audio, 100)]
+    for (start_ms, end_ms), (audio_start_ms, audio_end_ms) in zip(spoken, audio_spans_ms(audio), strict=True):
+        assert start_ms - 480 <= audio_start_ms <= start_ms
+        assert end_ms <= audio_end_ms <= end_ms + 192
+
+
+@settings(max_examples=60)
+@given(talks)
+def test_no_audio_belongs_to_two_segments(audio: Pcm16) -> None:
+    assert all(before[1] <= after[0] for before, after in pairwise(audio_spans_ms(audio)))
+
+
 @settings(max_examples=60)
 @given(talks)
 def test_the_size_of_chunks_does_not_change_the_finals(audio: Pcm16) -> None:
@@ -164,7 +187,17 @@ def test_every_segment_that_is_asked_about_is_closed_once_and_in_order(items: li
     for channel in (0, 1):
         closed = [each.segment for each in closings(actions) if each.channel == channel]
         assert closed == sorted({each.segment for each in requests(actions) if each.channel == channel})
-    assert all(final_request(actions, each).end_ms == each.end_ms for each in closings(actions))
+    finals = [(final_request(actions, each), each) for each in closings(actions)]
+    assert all((final.start_ms, final.end_ms) == (each.start_ms, each.end_ms) for final, each in finals)
+
+
+@settings(max_examples=60)
+@given(streams())
+def test_the_audio_of_a_request_is_never_shorter_than_its_speech(items: list[Received]) -> None:
+    session = session_of(BRISK)
+    actions = [*heard(session, items), *session.wake(10**9), *session.wake(2 * 10**9)]
+    # Cuts are at samples, and both ends are rounded down to milliseconds.
+    assert all(len(each.audio) // 32 >= each.end_ms - each.start_ms - 1 >= 0 for each in requests(actions))
 
 
 @settings(max_examples=60)
@@ -176,3 +209,11 @@ def test_segments_of_a_channel_never_overlap(items: list[Received]) -> None:
         ends_ms = [0] + [each.end_ms for each in closings(actions) if each.channel == channel]
         starts_ms = [each.start_ms for each in closings(actions) if each.channel == channel]
         assert all(end_ms <= start_ms for end_ms, start_ms in zip(ends_ms, starts_ms, strict=False))
+
+
+@settings(max_examples=60)
+@given(talks, talks)
+def test_segments_never_overlap_where_a_session_was_opened_again(before: Pcm16, after: Pcm16) -> None:
+    session, first = session_of(BRISK), chunks_of(before, ends=False)
+    actions = [*heard(session, first), *session.wake(10**9), *heard(session, chunks_of(after, first_seq=len(first)))]
+    assert all(earlier.end_ms <= later.start_ms for earlier, later in pairwise(closings(actions)))

@@ -9,7 +9,7 @@ import soundfile
 
 from pipeline.adapters.kafka import ensure_topics
 from pipeline.client.recordings import BECKETT, TWO_CITIES, recording
-from pipeline.config import KafkaSettings
+from pipeline.config import KafkaSettings, Topics
 from pipeline.local.jobs import Jobs
 from pipeline.local.stack import Stack
 
@@ -31,6 +31,20 @@ def job(stack: Stack, kafka: KafkaSettings) -> Iterator[str]:
     job_id = jobs.submit(TRANSCRIBE, ["--bootstrap-servers", kafka.bootstrap_servers])
     jobs.await_running(job_id)
     yield job_id
+    jobs.cancel(job_id)
+
+
+@pytest.fixture
+def process_mode(stack: Stack) -> Iterator[KafkaSettings]:
+    """Topics of their own for a second job, whose Python runs beside the TaskManager."""
+    prefix = "process."
+    settings = KafkaSettings(f"localhost:{stack.settings.kafka_port}", Topics().prefixed(prefix))
+    ensure_topics(settings, partitions=1)
+    jobs = Jobs(stack.settings)
+    arguments = ["--bootstrap-servers", settings.bootstrap_servers, "--topic-prefix", prefix, "--name", "process-mode"]
+    job_id = jobs.submit(TRANSCRIBE, [*arguments, "--execution-mode", "process"])
+    jobs.await_running(job_id)
+    yield settings
     jobs.cancel(job_id)
 
 

@@ -57,7 +57,7 @@ def test_bad_records_go_to_the_dead_letters_whole_and_the_session_goes_on(
         transcripts = until_the_end(reader)
     letters = dead_letters(kafka, count=len(bad) + 1)
 
-    expected = {raw: error for raw, error in bad.values()} | {encode_chunk(broken_packet): "UndecodablePacket"}
+    expected = dict(bad.values()) | {encode_chunk(broken_packet): "UndecodablePacket"}
     assert {letter.raw: letter.error for letter in letters} == expected
     assert all(letter.message and letter.source.topic == kafka.topics.audio for letter in letters)
     assert len({letter.source.offset for letter in letters}) == len(letters)

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.e2e
 PATIENCE_S = 60
 
 
-def played(paths: list[Path], codec: Codec = Codec.OPUS) -> Playback:
-    return Playback(file_sessions(paths), ChunkPlan(codec), Pace.FAST)
+def played(paths: list[Path], codec: Codec = Codec.OPUS, pace: Pace = Pace.FAST) -> Playback:
+    return Playback(file_sessions(paths), ChunkPlan(codec), pace)
 
 
 def through_kafka(playback: Playback, kafka: KafkaSettings) -> list[Transcript]:
@@ -70,15 +70,22 @@ def test_every_codec_reaches_the_same_text_as_in_process(
     assert finals_of(through_kafka(playback, kafka), playback) == finals_of(in_process(playback), playback)
 
 
+def test_python_beside_the_task_manager_reaches_the_same_text(
+    recordings: list[Path], process_mode: KafkaSettings
+) -> None:
+    playback = played(recordings[:2])
+    assert finals_of(through_kafka(playback, process_mode), playback) == finals_of(in_process(playback), playback)
+
+
 @pytest.mark.usefixtures("job")
-def test_partials_come_before_the_final_and_the_end_of_the_session_comes_last(
+def test_live_speech_is_captioned_by_partials_then_finals_in_order_then_the_end_of_the_session(
     recordings: list[Path], kafka: KafkaSettings
 ) -> None:
-    transcripts = through_kafka(played(recordings[:1]), kafka)
+    transcripts = through_kafka(played(recordings[:1], pace=Pace.REALTIME), kafka)
     finals = [each for each in transcripts if each.is_final]
+    assert transcripts[0].kind is TranscriptKind.PARTIAL
     assert [each.segment for each in finals] == list(range(len(finals)))
     assert transcripts[-1].kind is TranscriptKind.SESSION_END
-    assert TranscriptKind.PARTIAL in {each.kind for each in transcripts}
 
 
 @pytest.mark.usefixtures("job")

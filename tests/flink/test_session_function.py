@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+import pytest
+
 from pipeline.domain.types import InferenceRequest, Received, RequestKind, SegmentClosed, SessionEnded
 from pipeline.flink.outputs import DEAD_LETTERS, MARKERS
 from pipeline.flink.session_function import SessionFunction
@@ -101,10 +104,14 @@ def test_an_ended_session_leaves_no_state_and_no_timer() -> None:
     assert (state.values, state.timers) == ({}, set())
 
 
-def test_an_idle_session_keeps_less_than_64_kb() -> None:
+@pytest.mark.parametrize("chunk_ms", [20, 100, 250])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_idle_session_keeps_less_than_64_kb(channels: int, chunk_ms: int) -> None:
     state = KeyedState()
-    send_all(operator(state), chunks_of(talk("silence 20000"), ends=False))
-    assert state.size_bytes("s") < 64 * 1024
+    sessions = operator(state)
+    for chunk in chunks_of(np.stack([talk("silence 20000")] * channels), chunk_ms, ends=False):
+        sessions.send("s", chunk)
+        assert state.size_bytes("s") < 64 * 1024
 
 
 def test_the_state_of_an_open_segment_is_appended_to_not_written_anew() -> None:
