@@ -36,11 +36,12 @@ class AudioEncoder(Protocol):
 
 
 def make_encoder(
-    codec: Codec, sample_rate_hz: int, channels: int, bitrate: int = DEFAULT_BITRATE, application: str = "voip"
+    codec: Codec, sample_rate_hz: int, channels: int, bitrate: int = DEFAULT_BITRATE, application: str = "audio"
 ) -> AudioEncoder:
     """An encoder for one session. Raises InvalidChunk for a rate the codec cannot have, and SetupError.
 
-    Opus only: ``bitrate`` in bits per second and channel; ``application`` is "voip" or "audio".
+    Opus only: ``bitrate`` in bits per second and channel; ``application`` is "audio",
+    which stays close to the input, as recognisers want it, or "voip", which favours the ear.
     """
     check_format(codec, sample_rate_hz, channels)
     return FrameEncoder(_frame_coder(codec, sample_rate_hz, channels, bitrate, application), sample_rate_hz, channels)

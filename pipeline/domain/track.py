@@ -1,9 +1,9 @@
 """One channel of a session: from samples to the stretches that are to be recognised.
 
 The samples go to the speech detector frame by frame, its probabilities to the endpointer, and what the endpointer
-makes certain opens, pauses and closes segments. A segment spans its speech, from onset to last heard frame.
-Its audio starts a pre-roll before that, so that first words are whole, and ends ``early_final_ms`` after it: exactly the
-audio its early final was asked for, so that the confirmed end costs no second recognition.
+makes certain opens, pauses and closes segments. A segment spans its speech, from onset to last heard frame. Its audio
+starts a pre-roll before that, so that first words are whole, and ends ``early_final_ms`` after it: exactly the audio
+its early final was asked for, so that the confirmed end costs no second recognition.
 """
 
 from dataclasses import dataclass, field
