@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from pipeline.config import StackSettings
+from pipeline.local.rest import Job
 from pipeline.local.stack import ServiceStatus, Stack
 
 SHOWN_LINES = 20
@@ -35,12 +37,14 @@ def down() -> None:
 
 @click.command()
 def status() -> None:
-    """Show what runs, where, and what does not; exit code 1 when something does not."""
-    services = local_stack().status()
+    """Show what runs, where, and what does not; exit code 1 when a service does not."""
+    stack = local_stack()
+    services = stack.status()
     click.echo(table(services))
     if any(service.state != "running" for service in services):
         click.echo("start what is missing with: voxflow up", err=True)
         raise SystemExit(1)
+    click.echo(job_lines(stack.rest.jobs()))
 
 
 @click.command()
@@ -65,6 +69,12 @@ def table(services: list[ServiceStatus]) -> str:
     line = "{:<16}{:<10}{:<8}{}".format
     rows = [line(s.name, s.state, s.pid or "-", s.address) for s in services]
     return "\n".join([line("SERVICE", "STATE", "PID", "ADDRESS"), *rows])
+
+
+def job_lines(jobs: Sequence[Job]) -> str:
+    """One line a job that is not over."""
+    lines = [f"job {job.name} is {job.state.lower()}: {job.job_id}" for job in jobs if not job.is_over]
+    return "\n".join(lines) or "no job runs; start the transcription job with: voxflow deploy"
 
 
 def show_end(path: Path, lines: int) -> None:

@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.cli import SUBCOMMANDS, main
+from pipeline.cli.stack import job_lines
 from pipeline.local.process import wait_until
+from pipeline.local.rest import Job
 
 
 def voxflow(*arguments: str, **variables: str) -> Result:
@@ -75,3 +77,9 @@ def test_ctrl_c_ends_a_command_with_exit_code_130_and_without_a_traceback(tmp_pa
         following.send_signal(signal.SIGINT)
         assert following.wait(timeout=20) == 130
     assert "Traceback" not in (tmp_path / "shown").read_text()
+
+
+def test_status_names_the_jobs_that_are_not_over_and_how_to_start_one() -> None:
+    jobs = [Job("2" * 32, "voxflow-transcribe", "RUNNING"), Job("1" * 32, "voxflow-transcribe", "CANCELED")]
+    assert job_lines(jobs) == f"job voxflow-transcribe is running: {'2' * 32}"
+    assert "voxflow deploy" in job_lines(jobs[1:])
