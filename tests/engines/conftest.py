@@ -1,7 +1,6 @@
 """The real engine and detector, loaded once, and the speech they are tried on."""
 
 import json
-import os
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from pipeline.engines.catalog import MOONSHINE_TINY_EN, package_file
 from pipeline.errors import ModelMissing
 
 SPEECH = Path(__file__).parents[2].parent / "shared" / "speech" / "dev"
-SUBSET = 24
 
 
 @dataclass(frozen=True)
@@ -47,13 +45,12 @@ def detectors() -> DetectorFactory:
 
 @pytest.fixture(scope="session")
 def utterances() -> list[Utterance]:
-    """Every few of the speech folder's recordings; all of them with VOXFLOW_FULL=1."""
+    """All of the speech folder's recordings."""
     manifest = SPEECH / "manifest.jsonl"
     if not manifest.exists():
         pytest.skip("needs the speech folder ../shared/speech/dev beside the repository; see its manifest.jsonl")
     rows = [json.loads(line) for line in manifest.read_text().splitlines()]
-    step = 1 if os.environ.get("VOXFLOW_FULL") == "1" else len(rows) // SUBSET
-    return [Utterance(row["file"], row["text"], flac(SPEECH / row["file"])) for row in rows[::step]]
+    return [Utterance(row["file"], row["text"], flac(SPEECH / row["file"])) for row in rows]
 
 
 def flac(path: Path) -> Pcm:
