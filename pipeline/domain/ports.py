@@ -54,7 +54,7 @@ class DetectorFactory(Protocol):
 
 
 class Recognizer(Protocol):
-    """A speech engine. A text must never depend on the other members of its batch.
+    """A speech engine, called from several threads at once. A text must never depend on the others of its batch.
 
     Engines reach that by recognising every stretch at its canonical length (padded with silence) and by taking only
     equal canonical lengths in one batch.

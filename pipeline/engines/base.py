@@ -21,12 +21,13 @@ _SILENT: Final = 3
 class EngineSettings:
     """How engines run.
 
-    ``threads`` is the number of threads of one session; two sessions of one thread do more work than one session
-    of two (docs/engine.md). ``batch_size`` is the most requests that share one run of the model, and
+    ``workers`` batches run side by side, so that a final need not wait for the end of a long partial, each with
+    ``threads`` threads; two of one thread do more work than one of two (docs/engine.md). ``batch_size`` is the most requests that share one run of the model, and
     ``queue_limit`` the most that wait for it.
     """
 
     provider: str = "cpu"
+    workers: int = 2
     threads: int = 1
     batch_size: int = 8
     queue_limit: int = 256
@@ -34,15 +35,17 @@ class EngineSettings:
     def __post_init__(self) -> None:
         if self.provider not in PROVIDERS:
             raise SetupError(f"VOXFLOW_PROVIDER={self.provider!r} is unknown; use one of {', '.join(PROVIDERS)}")
-        for name in ("threads", "batch_size", "queue_limit"):
+        for name in ("workers", "threads", "batch_size", "queue_limit"):
             if getattr(self, name) < 1:
                 raise SetupError(f"engine setting {name}={getattr(self, name)} must be at least 1")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "EngineSettings":
-        """Reads VOXFLOW_PROVIDER, VOXFLOW_ENGINE_THREADS, VOXFLOW_BATCH_SIZE and VOXFLOW_QUEUE_LIMIT."""
+        """Reads VOXFLOW_PROVIDER, VOXFLOW_ENGINE_WORKERS, VOXFLOW_ENGINE_THREADS, VOXFLOW_BATCH_SIZE and
+        VOXFLOW_QUEUE_LIMIT."""
         return cls(
             provider=environ.get("VOXFLOW_PROVIDER", "cpu"),
+            workers=integer(environ, "VOXFLOW_ENGINE_WORKERS", 2),
             threads=integer(environ, "VOXFLOW_ENGINE_THREADS", 1),
             batch_size=integer(environ, "VOXFLOW_BATCH_SIZE", 8),
             queue_limit=integer(environ, "VOXFLOW_QUEUE_LIMIT", 256),

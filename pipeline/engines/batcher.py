@@ -1,4 +1,4 @@
-"""The micro-batcher: one thread that feeds the engine from the queue, for callers that must not wait for it.
+"""The micro-batcher: threads that feed the engine from one queue, for callers that must not wait for it.
 
 The caller submits requests and later drains what has been completed, from a timer or in a blocking wait. Each request
 that was submitted is completed exactly once: with its result, with a result that names an error, or, for a partial
@@ -51,7 +51,7 @@ class BatchCounters:
 
 
 class MicroBatcher:
-    """Owns the queue and the thread, not the engine, which others may share if it allows that."""
+    """Owns the queue and the threads, not the engine, which several of them call at once."""
 
     def __init__(self, recognizer: Recognizer, settings: EngineSettings, clock: Callable[[], int]) -> None:
         """``clock`` gives wall-clock milliseconds."""
@@ -64,8 +64,9 @@ class MicroBatcher:
         self._tally = _Tally()
         self._closed = False
         self._changed = Condition()
-        self._worker = Thread(target=self._run, name="voxflow-batcher", daemon=True)
-        self._worker.start()
+        self._workers = [Thread(target=self._run, name="voxflow-batcher", daemon=True) for _ in range(settings.workers)]
+        for worker in self._workers:
+            worker.start()
 
     def __enter__(self) -> Self:
         return self
@@ -103,11 +104,12 @@ class MicroBatcher:
             return self._tally.snapshot(self._queue)
 
     def close(self) -> None:
-        """Ends the thread after the batch at hand; what still waits is dropped."""
+        """Ends the threads after the batches at hand; what still waits is dropped."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._worker.join()
+        for worker in self._workers:
+            worker.join()
 
     def _enqueue(self, request: InferenceRequest, deadline_ms: int) -> None:
         try:

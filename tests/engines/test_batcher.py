@@ -36,7 +36,7 @@ def held(
 ) -> Iterator[tuple[MicroBatcher, Busy]]:
     """A batcher whose engine is busy with a first request, "holder", so that others queue up behind it."""
     busy = recognizer.script = Busy(recognizer.script)
-    with MicroBatcher(recognizer, settings or EngineSettings(), clock or ManualClock()) as batcher:
+    with MicroBatcher(recognizer, settings or EngineSettings(workers=1), clock or ManualClock()) as batcher:
         batcher.submit(request(session="holder"))
         assert busy.started.wait(PATIENCE_S)
         try:
@@ -151,7 +151,7 @@ def test_a_broken_engine_does_not_end_the_thread() -> None:
 
 
 def test_a_final_waits_for_room_instead_of_being_dropped() -> None:
-    with held(ScriptedRecognizer(), EngineSettings(queue_limit=1)) as (batcher, busy):
+    with held(ScriptedRecognizer(), EngineSettings(workers=1, queue_limit=1)) as (batcher, busy):
         batcher.submit(request(session="first"))
         second = Thread(target=batcher.submit, args=(request(session="second"),), daemon=True)
         second.start()
@@ -186,3 +186,16 @@ def test_counters_tell_batches_waits_and_padding() -> None:
     assert (counters.batches, counters.requests, counters.largest_batch, counters.mean_batch) == (2, 3, 2, 1.5)
     assert (counters.queued_ms, counters.busy_ms, counters.waiting) == (60, 30, 0)
     assert (counters.audio_samples, counters.padding_samples) == (1100 * 16, 400 * 16)
+
+
+def test_a_final_does_not_wait_for_a_batch_at_hand_where_another_worker_is_free() -> None:
+    engine = ScriptedRecognizer()
+    busy = Busy(engine.script)
+    engine.script = lambda audio: busy(audio) if len(audio) == 900 * 16 else spell(audio)
+    long, final = request(session="long", audio_ms=900), request(session="short")
+    with MicroBatcher(engine, EngineSettings(workers=2), ManualClock()) as batcher:
+        batcher.submit(long)
+        assert busy.started.wait(PATIENCE_S)
+        batcher.submit(final)
+        assert [one.request for one in completed(batcher, 1)] == [final]
+        busy.may_go_on.set()
