@@ -29,7 +29,8 @@ format: $(READY)  ## bring the code into its usual form
 	@.venv/bin/ruff check --fix --quiet .
 	@.venv/bin/ruff format .
 
-bench: $(READY)  ## measure word error rate and latency, one after the other
+bench: $(READY)  ## measure the engine, word error rate and latency, one after the other (about 12 minutes)
+	.venv/bin/python -m perf.engine ../shared/speech/dev
 	.venv/bin/python perf/wer.py
 	.venv/bin/python perf/latency.py
 

@@ -22,8 +22,8 @@ class EngineSettings:
     """How engines run.
 
     ``workers`` batches run side by side, so that a final need not wait for the end of a long partial, each with
-    ``threads`` threads; two of one thread do more work than one of two (docs/engine.md). ``batch_size`` is the most requests that share one run of the model, and
-    ``queue_limit`` the most that wait for it.
+    ``threads`` threads; two of one thread do more work than one of two (docs/engine.md). ``batch_size`` is the most
+    requests that share one run of the model, and ``queue_limit`` the most that wait for it.
     """
 
     provider: str = "cpu"
