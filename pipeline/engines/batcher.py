@@ -7,7 +7,7 @@ that was shed, with none.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Condition, Thread
 from typing import Self
 
@@ -27,7 +27,7 @@ class Completed:
     result: InferenceResult | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BatchCounters:
     """What the batcher has done since it was made; differences of two readings make rates."""
 
@@ -49,6 +49,20 @@ class BatchCounters:
         """Requests a batch; 0 before the first one."""
         return self.requests / self.batches if self.batches else 0.0
 
+    def add(
+        self, batch: Sequence[Waiting], results: Sequence[InferenceResult], started_at_ms: int, ended_at_ms: int
+    ) -> None:
+        """Count one batch that the engine is done with."""
+        audio = sum(len(one.request.audio) // 2 for one in batch)
+        self.batches += 1
+        self.requests += len(batch)
+        self.largest_batch = max(self.largest_batch, len(batch))
+        self.failed += sum(result.error is not None for result in results)
+        self.queued_ms += sum(started_at_ms - one.submitted_at_ms for one in batch)
+        self.busy_ms += ended_at_ms - started_at_ms
+        self.audio_samples += audio
+        self.padding_samples += sum(one.samples for one in batch) - audio
+
 
 class MicroBatcher:
     """Owns the queue and the threads, not the engine, which several of them call at once."""
@@ -61,7 +75,7 @@ class MicroBatcher:
         self._queue = BatchQueue(settings.queue_limit)
         self._done: deque[Completed] = deque()
         self._unfinished = 0
-        self._tally = _Tally()
+        self._counters = BatchCounters()
         self._closed = False
         self._changed = Condition()
         self._workers = [Thread(target=self._run, name="voxflow-batcher", daemon=True) for _ in range(settings.workers)]
@@ -101,7 +115,14 @@ class MicroBatcher:
 
     def counters(self) -> BatchCounters:
         with self._changed:
-            return self._tally.snapshot(self._queue)
+            shed = self._queue.shed
+            return replace(
+                self._counters,
+                waiting=len(self._queue),
+                replaced=shed[Shed.REPLACED],
+                late=shed[Shed.LATE],
+                crowded=shed[Shed.CROWDED],
+            )
 
     def close(self) -> None:
         """Ends the threads after the batches at hand; what still waits is dropped."""
@@ -116,7 +137,7 @@ class MicroBatcher:
             samples = self._recognizer.canonical_samples(len(request.audio) // 2)
         except ValueError as exc:
             now_ms = self._clock()
-            self._tally.failed += 1
+            self._counters.failed += 1
             self._complete([Completed(request, failed(request, exc, self._recognizer, now_ms, now_ms))])
         else:
             self._forget(self._queue.add(request, samples, deadline_ms, self._clock()))
@@ -138,7 +159,7 @@ class MicroBatcher:
             started_at_ms = self._clock()
             results = self._recognized([one.request for one in batch], started_at_ms)
             with self._changed:
-                self._tally.add(batch, results, started_at_ms, self._clock())
+                self._counters.add(batch, results, started_at_ms, self._clock())
                 self._complete([Completed(one.request, result) for one, result in zip(batch, results, strict=True)])
                 self._changed.notify_all()
 
@@ -175,46 +196,3 @@ class MicroBatcher:
         if len(hypotheses) != len(batch):
             raise EngineError(f"{self._recognizer.name} gave {len(hypotheses)} texts for a batch of {len(batch)}")
         return hypotheses
-
-
-@dataclass(slots=True)
-class _Tally:
-    """The running sums behind BatchCounters."""
-
-    batches: int = 0
-    requests: int = 0
-    largest_batch: int = 0
-    failed: int = 0
-    queued_ms: int = 0
-    busy_ms: int = 0
-    audio_samples: int = 0
-    padding_samples: int = 0
-
-    def add(
-        self, batch: Sequence[Waiting], results: Sequence[InferenceResult], started_at_ms: int, ended_at_ms: int
-    ) -> None:
-        audio = sum(len(one.request.audio) // 2 for one in batch)
-        self.batches += 1
-        self.requests += len(batch)
-        self.largest_batch = max(self.largest_batch, len(batch))
-        self.failed += sum(result.error is not None for result in results)
-        self.queued_ms += sum(started_at_ms - one.submitted_at_ms for one in batch)
-        self.busy_ms += ended_at_ms - started_at_ms
-        self.audio_samples += audio
-        self.padding_samples += sum(one.samples for one in batch) - audio
-
-    def snapshot(self, queue: BatchQueue) -> BatchCounters:
-        return BatchCounters(
-            waiting=len(queue),
-            batches=self.batches,
-            requests=self.requests,
-            largest_batch=self.largest_batch,
-            failed=self.failed,
-            queued_ms=self.queued_ms,
-            busy_ms=self.busy_ms,
-            audio_samples=self.audio_samples,
-            padding_samples=self.padding_samples,
-            replaced=queue.shed[Shed.REPLACED],
-            late=queue.shed[Shed.LATE],
-            crowded=queue.shed[Shed.CROWDED],
-        )
