@@ -8,6 +8,7 @@
     │   ├── UndecodablePacket     the codec's library refuses a packet
     │   └── OutOfSequence         a sequence number that went backwards, jumped, or came too late
     ├── EngineError           one recognition failed: retry, fall back, or report it failed
+    ├── ViewUnavailable       Redis or Elasticsearch does not answer: wait, and write the same batch again
     └── SetupError            something outside is missing or wrong: stop, and tell the user the cure
         ├── ModelMissing          a model file is absent or not the one expected
         ├── ProviderMissing       the execution provider asked for is not installed
@@ -49,6 +50,10 @@ class OutOfSequence(RejectedRecord):
 
 class EngineError(VoxflowError):
     """The engine failed on a batch that another attempt, or another engine, may well recognise."""
+
+
+class ViewUnavailable(VoxflowError):
+    """A view does not answer; what was to be written must be written again later."""
 
 
 class SetupError(VoxflowError):
