@@ -29,10 +29,11 @@ format: $(READY)  ## bring the code into its usual form
 	@.venv/bin/ruff check --fix --quiet .
 	@.venv/bin/ruff format .
 
-bench: $(READY)  ## measure the engine, word error rate and latency, one after the other (about 12 minutes)
+bench: $(READY)  ## measure the engine, word error rate, latency and delivery, one after the other (about 20 minutes)
 	.venv/bin/python -m perf.engine ../shared/speech/dev
 	.venv/bin/python perf/wer.py
 	.venv/bin/python perf/latency.py
+	.venv/bin/python perf/delivery.py
 
 lock: $(READY)  ## pin the newest versions that setup.cfg allows, in requirements.lock
 	CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe \

@@ -8,6 +8,8 @@
     │   ├── UndecodablePacket     the codec's library refuses a packet
     │   └── OutOfSequence         a sequence number that went backwards, jumped, or came too late
     ├── EngineError           one recognition failed: retry, fall back, or report it failed
+    ├── ViewUnavailable       Redis or Elasticsearch does not answer: wait, and write the same batch again
+    │   └── ViewEmptied           it answers, but has lost what it held: write those partitions again from their start
     └── SetupError            something outside is missing or wrong: stop, and tell the user the cure
         ├── ModelMissing          a model file is absent or not the one expected
         ├── ProviderMissing       the execution provider asked for is not installed
@@ -49,6 +51,18 @@ class OutOfSequence(RejectedRecord):
 
 class EngineError(VoxflowError):
     """The engine failed on a batch that another attempt, or another engine, may well recognise."""
+
+
+class ViewUnavailable(VoxflowError):
+    """A view does not answer; what was to be written must be written again later."""
+
+
+class ViewEmptied(ViewUnavailable):
+    """A view lost what was written to it from ``partitions``, (topic, number) each: write those from their start."""
+
+    def __init__(self, message: str, partitions: frozenset[tuple[str, int]]) -> None:
+        super().__init__(message)
+        self.partitions = partitions
 
 
 class SetupError(VoxflowError):

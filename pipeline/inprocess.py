@@ -54,7 +54,10 @@ class InProcessPipeline:
         return cls(ports, load_recognizer(engine), clock, SessionSettings(), partials=partials)
 
     def feed(self, chunk: AudioChunk) -> Iterator[Transcript]:
-        """The transcripts that this chunk leads to. Raises RejectedRecord for a chunk that cannot be used."""
+        """The transcripts that this chunk leads to.
+
+        Raises RejectedRecord for a chunk that cannot be used, after what else came of it: its session can go on.
+        """
         validate_chunk(chunk, 0)
         now_ms = self._clock()
         session = self._sessions.get(chunk.session_id)
@@ -62,9 +65,13 @@ class InProcessPipeline:
             session = self._sessions[chunk.session_id] = Session(self._settings, self._ports, chunk)
             self._assemblers[chunk.session_id] = Assembler()
         received = Received(chunk, b"", SourcePosition("", 0, chunk.seq), now_ms)
-        yield from self._carry_out(session.receive(received), self._assemblers[chunk.session_id])
+        actions = session.receive(received)
+        yield from self._carry_out(actions, self._assemblers[chunk.session_id])
         if session.ended:
             del self._sessions[chunk.session_id], self._assemblers[chunk.session_id]
+        for action in actions:
+            if isinstance(action, Rejected):
+                raise action.error
 
     def _carry_out(self, actions: list[Action], assembler: Assembler) -> Iterator[Transcript]:
         for action in actions:
@@ -75,8 +82,6 @@ class InProcessPipeline:
                     yield from self._on_closed(action, assembler)
                 case SessionEnded():
                     yield from assembler.on_closed(action, self._clock())
-                case Rejected(_, error):
-                    raise error
 
     def _on_request(self, request: InferenceRequest, assembler: Assembler) -> Iterator[Transcript]:
         if self._partials:

@@ -3,11 +3,15 @@
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import StackSettings
+from pipeline.local import elasticsearch
+from pipeline.local.java import ensure_jars
+from pipeline.local.process import wait_until
 from pipeline.local.stack import Stack
 
 JAVA = Path(__file__).parents[1] / ".voxflow" / "java"
@@ -24,7 +28,7 @@ def free_ports(count: int) -> list[int]:
 
 def stack_settings(home: Path) -> StackSettings:
     """A stack of its own, beside any other on this machine."""
-    kafka, controller, rest, rpc = free_ports(4)
+    kafka, controller, rest, rpc, search, cache = free_ports(6)
     return StackSettings(
         home=home,
         java=JAVA,
@@ -32,6 +36,9 @@ def stack_settings(home: Path) -> StackSettings:
         kafka_controller_port=controller,
         flink_rest_port=rest,
         flink_rpc_port=rpc,
+        elasticsearch_port=search,
+        redis_port=cache,
+        without=frozenset({elasticsearch.NAME}),
         slots_per_task_manager=4,
         checkpoint_interval_ms=500,
     )
@@ -60,6 +67,37 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     finally:
         running.down(print)
     assert processes_of(running.settings.home) == []
+
+
+@dataclass(frozen=True)
+class SearchNode:
+    """An Elasticsearch node of this machine that tests may stop and start."""
+
+    stack: StackSettings
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.stack.elasticsearch_port}"
+
+    def start(self) -> None:
+        elasticsearch.start(self.stack)
+        assert wait_until(lambda: elasticsearch.ready(self.stack), 60), elasticsearch.process(self.stack).last_lines()
+
+    def stop(self) -> None:
+        elasticsearch.process(self.stack).stop()
+
+
+@pytest.fixture(scope="session")
+def search_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchNode]:
+    """A real node, up in about five seconds; only tests that ask for it pay for it."""
+    (port,) = free_ports(1)
+    running = SearchNode(StackSettings(home=tmp_path_factory.mktemp("search"), java=JAVA, elasticsearch_port=port))
+    ensure_jars(JAVA, print)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture(scope="session")

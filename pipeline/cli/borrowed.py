@@ -35,15 +35,22 @@ def borrowed_job(report: Report, keep: bool = False) -> Iterator[KafkaSettings]:
 
     ``keep`` leaves it running. Raises StackError, and BrokerUnreachable if Kafka is elsewhere and does not answer.
     """
-    stack = Stack(StackSettings.from_environ(os.environ))
     kafka = KafkaSettings.from_environ(os.environ)
-    found = _found(stack)
-    try:
-        stack.up(report)
+    with borrowed_stack(report, keep) as stack:
         ensure_topics(kafka)
         start_job(stack.settings, kafka.bootstrap_servers, ())
         _warm_up(kafka, report)
         yield kafka
+
+
+@contextmanager
+def borrowed_stack(report: Report, keep: bool = False) -> Iterator[Stack]:
+    """The stack without a job; afterwards everything is as it was found, unless ``keep``. Raises StackError."""
+    stack = Stack(StackSettings.from_environ(os.environ))
+    found = _found(stack)
+    try:
+        stack.up(report)
+        yield stack
     finally:
         if not keep:
             _give_back(stack, found, report)

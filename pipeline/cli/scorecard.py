@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.cli.finding import Finding
 from pipeline.client.latency import Arrival, Waits, waits
 from pipeline.client.machine import machine
 from pipeline.domain.scoring import WordErrors, percentiles, word_errors
@@ -21,13 +22,14 @@ PERCENTILES: Final = (50, 95)
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """The outcome of playing one recording once; ``duration_s`` is the recording's."""
+    """The outcome of playing one recording once; ``duration_s`` is the recording's, ``finding`` what a search gave."""
 
     transcript: str
     errors: WordErrors
     finals: int
     waits: Waits
     duration_s: float
+    finding: Finding | None = None
 
     @property
     def problem(self) -> str | None:
@@ -36,6 +38,8 @@ class Scorecard:
             return "no final text arrived: see `voxflow logs`"
         if self.errors.rate > WORST_WORD_ERROR_RATE:
             return f"word error rate {self.errors.rate:.1%} is above {WORST_WORD_ERROR_RATE:.0%}: see the text above"
+        if self.finding is not None and not self.finding.hits:
+            return f"{self.finding.words} was not found: does the text above hold it? See `voxflow logs elasticsearch`"
         return None
 
     def record(self) -> dict[str, Any]:
@@ -49,6 +53,7 @@ class Scorecard:
             "first_partial_ms": percentiles(self.waits.first_partial_ms, PERCENTILES),
             "final_ms": percentiles(self.waits.final_ms, PERCENTILES),
             "duration_s": self.duration_s,
+            "search": None if self.finding is None else self.finding.record(),
             "machine": machine(),
         }
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,17 +17,26 @@ SHOWN_LINES = 20
 
 
 @click.command()
-def up() -> None:
-    """Start the local stack: one Kafka broker and a Flink cluster, as ordinary processes.
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(["elasticsearch", "redis"]),
+    help="Leave this server out; may be given repeatedly. One that runs already is left alone.",
+)
+def up(without: tuple[str, ...]) -> None:
+    """Start the local stack as ordinary processes: Kafka, a Flink cluster, and the views, Redis and Elasticsearch.
 
     A second call starts only what is missing. Files are kept in .voxflow of the current folder.
 
     \b
     Variables: VOXFLOW_HOME (.voxflow), VOXFLOW_JAVA (.voxflow/java), VOXFLOW_KAFKA_PORT (9092),
     VOXFLOW_KAFKA_CONTROLLER_PORT (9093), VOXFLOW_FLINK_REST_PORT (8081), VOXFLOW_FLINK_RPC_PORT (6123),
+    VOXFLOW_REDIS_PORT (6379), VOXFLOW_ELASTICSEARCH_PORT (9200),
+    VOXFLOW_WITHOUT (redis,elasticsearch leaves both out, as --without does),
     VOXFLOW_TASK_MANAGERS (1), VOXFLOW_SLOTS (2 for each), VOXFLOW_CHECKPOINT_INTERVAL_MS (2000).
     """
-    local_stack().up(click.echo)
+    settings = StackSettings.from_environ(os.environ)
+    Stack(replace(settings, without=settings.without | set(without))).up(click.echo)
 
 
 @click.command()

@@ -21,6 +21,7 @@ from pipeline.domain.types import (
     TranscriptKind,
     Word,
 )
+from pipeline.domain.usage import Usage
 from pipeline.errors import UndecodableRecord, UnknownCodec
 
 _HEADER_BYTES: Final = len(MARKER) + FINGERPRINT_BYTES
@@ -74,6 +75,16 @@ def decode_dead_letter(raw: bytes) -> DeadLetter:
     """The rejected record in a record of the dead-letter topic. Raises UndecodableRecord."""
     fields = _decode_strictly("dead_letter", raw)
     return DeadLetter(**fields | {"source": SourcePosition(**fields["source"])})
+
+
+def encode_usage(usage: Usage) -> bytes:
+    """A tenant's minute as it stands on the usage topic."""
+    return _encode("usage", {name: getattr(usage, name) for name in Usage.__slots__})
+
+
+def decode_usage(raw: bytes) -> Usage:
+    """The tenant's minute in a record of the usage topic. Raises UndecodableRecord."""
+    return Usage(**_decode_strictly("usage", raw))
 
 
 def _fields(value: Word | StageTimes | SourcePosition) -> Fields:

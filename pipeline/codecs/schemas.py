@@ -17,7 +17,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from pipeline.errors import SetupError
 
-RECORD_NAMES: Final = ("audio_chunk", "transcript", "dead_letter")
+RECORD_NAMES: Final = ("audio_chunk", "transcript", "dead_letter", "usage")
 
 MARKER: Final = b"\xc3\x01"
 """The first two bytes of single-object encoding."""

@@ -63,7 +63,8 @@ class Progress:
     """Who a session is and how far it has come: plain values, all in a snapshot.
 
     ``chunk_ms`` is the duration of the newest chunk, ``origin_at_ms`` the wall-clock time of the audio clock's zero as
-    that chunk tells it, ``finished`` whether the producer itself ended the stream.
+    that chunk tells it, ``finished`` whether the producer itself ended the stream. ``heard_samples`` counts what was
+    decoded, those of each channel.
     """
 
     session_id: str
@@ -72,6 +73,7 @@ class Progress:
     chunk_ms: int = 0
     origin_at_ms: int = 0
     gap_ms: int = 0
+    heard_samples: int = 0
     segments: int = 0
     partition: int = -1
     first_offset: int = -1
@@ -115,6 +117,20 @@ class Session:
     @property
     def ended(self) -> bool:
         return self._at.ended_at_ms is not None
+
+    @property
+    def tenant(self) -> str:
+        return self._at.tenant
+
+    @property
+    def heard_ms(self) -> int:
+        """Audio that was decoded since the session began, that of each channel."""
+        return self._at.heard_samples // SAMPLES_PER_MS
+
+    @property
+    def gap_ms(self) -> int:
+        """Audio that never arrived, or could not be decoded, since the session began."""
+        return self._at.gap_ms
 
     def deadline_ms(self) -> int:
         """When ``wake`` wants to be called, on the wall clock, if no chunk comes before."""
@@ -256,6 +272,7 @@ class Session:
             return []
         if not self._tracks:
             self._tracks = [self._new_track(item.chunk.seq) for _ in audio]
+        at.heard_samples += audio.size
         at.chunk_ms = round(audio.shape[1] / SAMPLES_PER_MS)  # a resampler may keep a sample for the next chunk
         at.origin_at_ms = item.chunk.captured_at_ms - self._clock_ms()
         return self._on_each_track(lambda track, channel: track.hear(audio[channel], at.last_offset), now_ms)

@@ -77,12 +77,16 @@ class SourcePosition:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A decoded and valid chunk as it reaches its session, with the bytes it came in and where they stand."""
+    """A decoded and valid chunk as it reaches its session, with the bytes it came in and where they stand.
+
+    ``at_ms`` is when the job took it up, ``stored_at_ms`` when Kafka stored it (the record's own time stamp).
+    """
 
     chunk: AudioChunk
     raw: bytes
     source: SourcePosition
     at_ms: int
+    stored_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

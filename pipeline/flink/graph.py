@@ -9,10 +9,11 @@ from pipeline.flink.inference_function import InferenceFunction
 from pipeline.flink.ingest_function import IngestFunction
 from pipeline.flink.kafka_tables import audio_rows, write_records
 from pipeline.flink.lanes import balanced_lanes, lane_of
-from pipeline.flink.outputs import DEAD_LETTERS, FINALS, KEYED_BYTES, MARKERS
+from pipeline.flink.outputs import DEAD_LETTERS, FINALS, KEYED_BYTES, MARKERS, USAGE
 from pipeline.flink.session_function import SessionFunction
 from pipeline.flink.settings import JobSettings
 from pipeline.flink.transcript_function import TranscriptFunction
+from pipeline.flink.usage_windows import usage_records
 
 PICKLED = Types.PICKLED_BYTE_ARRAY()
 
@@ -34,11 +35,14 @@ def build(settings: JobSettings) -> StreamExecutionEnvironment:
         by_session(results.union(markers), None).process(TranscriptFunction(settings), KEYED_BYTES), "transcripts"
     )
     dead_letters = received.get_side_output(DEAD_LETTERS).union(requests.get_side_output(DEAD_LETTERS))
+    reports = [operator.get_side_output(USAGE) for operator in (received, requests, partials)]
+    usage = named(usage_records(reports[0].union(*reports[1:]), settings.usage), "usage")
 
     statements = tables.create_statement_set()
     write_records(statements, tables, partials, "partials", topics.partials, settings)
     write_records(statements, tables, partials.get_side_output(FINALS), "finals", topics.finals, settings)
     write_records(statements, tables, dead_letters, "dead_letters", topics.dead_letters, settings)
+    write_records(statements, tables, usage, "usage_minutes", topics.usage, settings)
     statements.attach_as_datastream()
     return env
 

@@ -14,14 +14,24 @@ FETCH_BYTES = 8 * 1024 * 1024
 """Room for the largest record that a topic accepts."""
 
 
+IDLE_PARTITION = "5 s"
+"""A partition without records for so long does not hold the watermark back."""
+
+
 def audio_rows(tables: StreamTableEnvironment, settings: JobSettings) -> DataStream:
-    """Rows of (value BYTES, partition INT, offset BIGINT) of the audio topic."""
+    """Rows of (value BYTES, partition INT, offset BIGINT, stored TIMESTAMP_LTZ) of the audio topic.
+
+    When Kafka stored a record is the row's event time, too, as ``ctx.timestamp()``; watermarks follow each partition.
+    """
     kafka = settings.kafka
+    lateness_s = settings.usage.lateness_ms / 1000
     tables.execute_sql(f"""
         CREATE TEMPORARY TABLE audio (
             `value` BYTES,
             `partition` INT METADATA VIRTUAL,
-            `offset` BIGINT METADATA VIRTUAL
+            `offset` BIGINT METADATA VIRTUAL,
+            `stored` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+            WATERMARK FOR `stored` AS `stored` - INTERVAL '{lateness_s:.3f}' SECOND
         ) WITH (
             {_options(kafka, kafka.topics.audio)},
             'properties.group.id' = {quoted(settings.group_id)},
@@ -29,6 +39,7 @@ def audio_rows(tables: StreamTableEnvironment, settings: JobSettings) -> DataStr
             'properties.fetch.max.wait.ms' = '50',
             'properties.max.partition.fetch.bytes' = '{FETCH_BYTES}',
             'scan.startup.mode' = 'group-offsets',
+            'scan.watermark.idle-timeout' = {quoted(IDLE_PARTITION)},
             'format' = 'raw'
         )""")
     return tables.to_data_stream(tables.from_path("audio"))

@@ -11,3 +11,4 @@ KEYED_BYTES = Types.ROW_NAMED(
 DEAD_LETTERS = OutputTag("dead-letters", KEYED_BYTES)
 MARKERS = OutputTag("markers", Types.PICKLED_BYTE_ARRAY())
 FINALS = OutputTag("finals", KEYED_BYTES)
+USAGE = OutputTag("usage", Types.PICKLED_BYTE_ARRAY())

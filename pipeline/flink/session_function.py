@@ -1,8 +1,9 @@
 """The keyed operator that holds every session: Flink state around ``pipeline.domain.session``.
 
-State of a session: one value, the small snapshot, written once a chunk; and one list, the retained audio, to which
-blocks are appended, so that the cost of a chunk does not grow with the open segment. Live sessions are kept in memory
-as well: an operator's memory and its keyed state live and die together, so reading is needed only after a restore.
+State of a session: one value, the small snapshot and that of its usage, written once a chunk; and one list, the
+retained audio, to which blocks are appended, so that the cost of a chunk does not grow with the open segment. Live
+sessions are kept in memory as well: an operator's memory and its keyed state live and die together, so reading is
+needed only after a restore.
 """
 
 from collections import defaultdict
@@ -18,10 +19,12 @@ from pipeline.codecs.decoders import make_decoder
 from pipeline.domain.retained_audio import AudioBlock
 from pipeline.domain.session import Action, Ports, Rejected, Session
 from pipeline.domain.types import InferenceRequest, Received
+from pipeline.domain.usage import UsageReport, counted_at_ms
+from pipeline.domain.usage_meter import UsageMeter
 from pipeline.engines.base import load_detector
 from pipeline.flink.clock import Clock, wall_clock_ms
 from pipeline.flink.dead_letters import dead_letter
-from pipeline.flink.outputs import DEAD_LETTERS, MARKERS
+from pipeline.flink.outputs import DEAD_LETTERS, MARKERS, USAGE
 from pipeline.flink.settings import JobSettings
 
 STALL_MS = 1_000
@@ -37,7 +40,7 @@ def load_ports(settings: JobSettings) -> Ports:
 
 
 class SessionFunction(KeyedProcessFunction):
-    """Received chunks in; inference requests out, markers and dead letters aside."""
+    """Received chunks in; inference requests out; markers, dead letters and usage aside."""
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class SessionFunction(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         self._ports = self._load_ports(self._settings)
         self._sessions: dict[str, Session] = {}
+        self._meters: dict[str, UsageMeter] = {}
         self._timers: dict[str, int] = {}
         pickled = Types.PICKLED_BYTE_ARRAY()
         self._snapshot = runtime_context.get_state(ValueStateDescriptor("session", pickled))
@@ -61,9 +65,12 @@ class SessionFunction(KeyedProcessFunction):
         session_id = ctx.get_current_key()
         session = self._live(session_id) or self._begun(session_id, value)
         actions = session.receive(value)
-        self._store(session)
+        meter = self._meters[session_id]
+        reports = meter.hear(session, actions, self._counted_at_ms(value))
+        self._store(session, meter)
         self._arm(session_id, session, ctx.timer_service())
         yield from self._carry_out(actions)
+        yield from _aside(reports)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         session_id = ctx.get_current_key()
@@ -79,7 +86,10 @@ class SessionFunction(KeyedProcessFunction):
             self._forget(session_id)
             return
         if actions:
-            self._store(session)
+            meter = self._meters[session_id]
+            reports = meter.wake(session, actions)
+            self._store(session, meter)
+            yield from _aside(reports)
         self._arm(session_id, session, ctx.timer_service())
         yield from self._carry_out(actions)
 
@@ -96,14 +106,19 @@ class SessionFunction(KeyedProcessFunction):
         session = Session.restored(self._settings.session, self._ports, saved, audio)
         session.postpone(self._clock())
         self._sessions[session_id] = session
+        self._meters[session_id] = UsageMeter.restored(self._settings.usage, session.tenant, saved["usage"])
         return session
 
     def _begun(self, session_id: str, first: Received) -> Session:
         session = self._sessions[session_id] = Session(self._settings.session, self._ports, first.chunk)
+        self._meters[session_id] = UsageMeter(self._settings.usage, session.tenant)
         return session
 
-    def _store(self, session: Session) -> None:
-        self._snapshot.update(session.snapshot())
+    def _counted_at_ms(self, item: Received) -> int:
+        return counted_at_ms(item.chunk.captured_at_ms, item.stored_at_ms or item.at_ms, self._settings.usage)
+
+    def _store(self, session: Session, meter: UsageMeter) -> None:
+        self._snapshot.update({**session.snapshot(), "usage": meter.snapshot()})
         journals = session.audio_journals()
         if not journals or any(journal.replaces for journal in journals):
             self._audio.update(_stored(session.audio_blocks()))
@@ -111,7 +126,7 @@ class SessionFunction(KeyedProcessFunction):
             self._audio.add_all(_stored([journal.blocks for journal in journals]))
 
     def _forget(self, session_id: str) -> None:
-        del self._sessions[session_id]
+        del self._sessions[session_id], self._meters[session_id]
         self._snapshot.clear()
         self._audio.clear()
 
@@ -133,6 +148,10 @@ class SessionFunction(KeyedProcessFunction):
                     yield DEAD_LETTERS, letter
                 case marker:
                     yield MARKERS, marker
+
+
+def _aside(reports: Iterable[UsageReport]) -> Iterator[Any]:
+    return ((USAGE, report) for report in reports)
 
 
 def _stored(blocks: Iterable[tuple[AudioBlock, ...]]) -> list[StoredBlock]:

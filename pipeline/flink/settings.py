@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pipeline.config import KafkaSettings
 from pipeline.domain.session import SessionSettings
+from pipeline.domain.usage import UsageSettings
 from pipeline.engines.base import EngineSettings
 
 
@@ -30,3 +31,4 @@ class JobSettings:
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     session: SessionSettings = field(default_factory=SessionSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    usage: UsageSettings = field(default_factory=UsageSettings)

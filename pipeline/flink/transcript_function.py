@@ -11,13 +11,14 @@ from pyflink.datastream.state import ValueStateDescriptor
 from pipeline.codecs.avro import encode_transcript
 from pipeline.domain.assembler import Assembler
 from pipeline.domain.types import InferenceResult, SegmentClosed, SessionEnded, Transcript, TranscriptKind
+from pipeline.domain.usage import UsageReport, believable_wait_ms
 from pipeline.flink.clock import Clock, wall_clock_ms
-from pipeline.flink.outputs import FINALS
+from pipeline.flink.outputs import FINALS, USAGE
 from pipeline.flink.settings import JobSettings
 
 
 class TranscriptFunction(KeyedProcessFunction):
-    """Results and markers in; partials out, finals and session ends aside."""
+    """Results and markers in; partials out; finals, session ends and the waits for finals aside."""
 
     def __init__(self, settings: JobSettings, clock: Clock = wall_clock_ms) -> None:
         self._clock = clock
@@ -41,6 +42,7 @@ class TranscriptFunction(KeyedProcessFunction):
             if transcript.kind is TranscriptKind.SESSION_END:
                 ctx.timer_service().register_processing_time_timer(now_ms + self._linger_ms)
             yield _record(transcript)
+            yield from _waited(transcript)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         session_id = ctx.get_current_key()
@@ -62,3 +64,11 @@ class TranscriptFunction(KeyedProcessFunction):
 def _record(transcript: Transcript) -> Any:
     row = Row(transcript.session_id.encode(), encode_transcript(transcript))
     return row if transcript.kind is TranscriptKind.PARTIAL else (FINALS, row)
+
+
+def _waited(transcript: Transcript) -> Iterator[Any]:
+    """What a final adds to its tenant's usage: how long its speaker waited. The session has counted it already."""
+    times = transcript.times
+    wait_ms = believable_wait_ms(times.captured_at_ms, times.emitted_at_ms) if transcript.is_final else None
+    if wait_ms is not None:
+        yield USAGE, UsageReport(transcript.tenant, times.captured_at_ms, wait_ms=wait_ms)

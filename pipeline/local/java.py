@@ -15,15 +15,15 @@ from pipeline.config import StackSettings
 from pipeline.errors import SetupError, StackError, VoxflowError
 
 POM = Path(__file__).with_name("pom.xml")
-PARTS = ("kafka", "flink")
+PARTS = ("kafka", "flink", "elasticsearch", "elasticsearch-http", "compiler")
 
 
 def ensure_jars(java: Path, report: Callable[[str], None]) -> None:
-    """Fills ``java``/kafka and ``java``/flink unless this very pom.xml did so before. Raises StackError."""
+    """Fills a folder of ``java`` for each of PARTS unless this very pom.xml did so before. Raises StackError."""
     stamp, fingerprint = java / "pom.sha256", hashlib.sha256(POM.read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text() == fingerprint:
         return
-    report("fetching the jars of Kafka and of Flink's Kafka connector with Maven (55 MB)")
+    report("fetching the jars of Kafka, Flink's Kafka connector and Elasticsearch with Maven (98 MB)")
     for part in PARTS:
         resolve(part, java / part)
     stamp.write_text(fingerprint)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.config import StackSettings
 from pipeline.errors import StackError
-from pipeline.local import flink, kafka
+from pipeline.local import elasticsearch, flink, kafka, redis
 from pipeline.local.java import ensure_jars
 from pipeline.local.ports import Port
 from pipeline.local.process import Process, wait_until
@@ -52,7 +52,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Kafka and Flink on this machine, their files and ports as the settings say."""
+    """Kafka, Flink, Redis and Elasticsearch on this machine, their files and ports as the settings say."""
 
     settings: StackSettings
 
@@ -104,7 +104,7 @@ class Stack:
         return chosen
 
     def services(self) -> list[Service]:
-        """Kafka, the JobManager and the TaskManagers, in the order of their start."""
+        """Kafka, the JobManager, the TaskManagers and the views, in the order of their start."""
         settings = self.settings
         broker = Service(
             process=kafka.process(settings),
@@ -120,7 +120,8 @@ class Stack:
             ready=self.rest.answers,
             ports=flink.ports_of(settings),
         )
-        return [broker, job_manager, *(self._task_manager(name) for name in flink.task_manager_names(settings))]
+        task_managers = [self._task_manager(name) for name in flink.task_manager_names(settings)]
+        return [broker, job_manager, *task_managers, *self._views()]
 
     def processes(self) -> list[Process]:
         """Every process with a pid file, also one of a larger stack that was started with other settings."""
@@ -128,6 +129,25 @@ class Stack:
         names |= {path.stem for path in (self.settings.home / "run").glob("*.pid")}
         order = sorted(names, key=lambda name: (name == kafka.NAME, name == flink.JOB_MANAGER, name))
         return [flink.process(self.settings, name) for name in order]
+
+    def _views(self) -> list[Service]:
+        """Where transcripts are looked up, but for those that the settings leave out."""
+        settings = self.settings
+        cache = Service(
+            process=redis.process(settings),
+            address=f"redis://localhost:{settings.redis_port}/0",
+            start=lambda: redis.start(settings),
+            ready=lambda: redis.ready(settings),
+            ports=redis.ports_of(settings),
+        )
+        index = Service(
+            process=elasticsearch.process(settings),
+            address=f"http://localhost:{settings.elasticsearch_port}",
+            start=lambda: elasticsearch.start(settings),
+            ready=lambda: elasticsearch.ready(settings),
+            ports=elasticsearch.ports_of(settings),
+        )
+        return [view for view in (cache, index) if view.process.name not in settings.without]
 
     def _task_manager(self, name: str) -> Service:
         return Service(

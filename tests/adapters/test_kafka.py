@@ -130,8 +130,17 @@ def test_the_audio_topic_takes_large_chunks_and_dead_letters_still_larger_ones()
     assert (limits[TOPICS.audio] or 0) < (limits[TOPICS.dead_letters] or 0)
 
 
-def test_dead_letters_have_one_partition_and_the_others_as_many_as_asked() -> None:
-    assert [plan.partitions for plan in topic_plans(KafkaSettings(), 32)] == [32, 1, 32, 32]
+def test_topics_of_sessions_have_as_many_partitions_as_asked_and_the_others_one() -> None:
+    plans = topic_plans(KafkaSettings(), 32)
+    assert {plan.name for plan in plans if plan.partitions == 32} == {TOPICS.audio, TOPICS.partials, TOPICS.finals}
+    assert {plan.partitions for plan in plans} == {1, 32}
+
+
+def test_an_existing_topic_changes_only_where_it_falls_short() -> None:
+    (audio,) = [plan for plan in topic_plans(KafkaSettings()) if plan.name == TOPICS.audio]
+    larger = {"max.message.bytes": "9999999", "message.timestamp.type": "CreateTime", "retention.ms": "1"}
+    assert audio.corrections(larger) == {"message.timestamp.type": "LogAppendTime"}
+    assert audio.corrections(audio.config) == {}
 
 
 def test_ids_are_forgotten_oldest_first() -> None:

@@ -1,11 +1,15 @@
 """What only a real broker can show: topics that stay as they were made, and large records."""
 
+import time
 from dataclasses import replace
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
 
 from pipeline.adapters.kafka import Beginning, ChunkPublisher, TranscriptReader, ensure_topics
+from pipeline.adapters.kafka.client import admin_client, cluster_metadata
+from pipeline.adapters.kafka.topics import topic_plans
 from pipeline.codecs.avro import decode_chunk, encode_transcript
 from pipeline.config import KafkaSettings, Topics
 from pipeline.local.stack import Stack
@@ -13,18 +17,42 @@ from tests.client.helpers import chunk, final, session_end
 
 pytestmark = pytest.mark.e2e
 
+PATIENCE_S = 20
+
 
 @pytest.fixture(scope="module")
 def settings(stack: Stack) -> KafkaSettings:
     """The shared broker, with topics that no other test and no job reads."""
-    names = Topics("adapters.audio", "adapters.dlq", "adapters.partial", "adapters.final")
+    names = Topics(
+        "adapters.audio",
+        "adapters.dlq",
+        "adapters.partial",
+        "adapters.final",
+        "adapters.usage",
+        "adapters.delivery-dlq",
+    )
     return KafkaSettings(f"localhost:{stack.settings.kafka_port}", names)
 
 
 def test_topics_are_made_once_with_the_partitions_asked_for(settings: KafkaSettings) -> None:
+    planned = [plan.partitions for plan in topic_plans(settings, 3)]
     first, second = ensure_topics(settings, 3), ensure_topics(settings, 5)
-    assert [(one.partitions, one.created) for one in first] == [(3, True), (1, True), (3, True), (3, True)]
-    assert [(one.partitions, one.created) for one in second] == [(3, False), (1, False), (3, False), (3, False)]
+    assert [(one.partitions, one.created) for one in first] == [(count, True) for count in planned]
+    assert [(one.partitions, one.created) for one in second] == [(count, False) for count in planned]
+
+
+def test_audio_is_stamped_by_the_broker_also_in_a_topic_that_was_made_otherwise(settings: KafkaSettings) -> None:
+    mine = replace(settings, topics=replace(settings.topics, audio="adapters.producers-time"))
+    admin = admin_client(mine)
+    made = admin.create_topics([NewTopic(mine.topics.audio, num_partitions=1, replication_factor=1)])
+    made[mine.topics.audio].result()
+    give_up_s = time.monotonic() + PATIENCE_S
+    while mine.topics.audio not in cluster_metadata(mine).topics:
+        assert time.monotonic() < give_up_s, "the broker does not know the topic that it made"
+    ensure_topics(mine)
+    asked = ConfigResource(ResourceType.TOPIC, mine.topics.audio)
+    present = admin.describe_configs([asked])[asked].result()
+    assert present["message.timestamp.type"].value == "LogAppendTime"
 
 
 def test_a_chunk_of_more_than_a_megabyte_reaches_the_audio_topic(settings: KafkaSettings) -> None:

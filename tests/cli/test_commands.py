@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from pipeline.cli import main
 
-OURS = ("transcribe", "publish", "listen", "topics", "demo")
+OURS = ("transcribe", "publish", "listen", "topics", "demo", "replay", "usage", "search", "rebuild")
 
 
 @pytest.fixture
@@ -54,10 +54,27 @@ def test_a_file_that_is_no_audio_is_named_before_anything_is_sent(command: str, 
     assert_one_line(voxflow(command, tone, notes), "notes.txt", "not an audio file")
 
 
-@pytest.mark.parametrize("arguments", [["transcribe"], ["publish"], ["listen"], ["topics"]])
+@pytest.mark.parametrize(
+    "arguments", [["transcribe"], ["publish"], ["listen"], ["topics"], ["usage"], ["replay", "s"], ["rebuild", "redis"]]
+)
 def test_kafka_that_does_not_answer_is_named_with_the_cure(arguments: list[str], tone: Path) -> None:
     files = [str(tone)] if arguments[0] in ("transcribe", "publish") else []
     assert_one_line(voxflow(*arguments, *files), "localhost:9", "voxflow up")
+
+
+def test_elasticsearch_that_does_not_answer_is_named_with_the_cure_and_without_the_password() -> None:
+    result = voxflow("search", "light", environ={"VOXFLOW_ELASTICSEARCH_URL": "http://user:secret@localhost:9"})
+    assert_one_line(result, "localhost:9", "voxflow up")
+    assert "secret" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["usage", "--since"], ["search", "a", "--until"], ["rebuild", "redis", "--from"]]
+)
+def test_a_time_that_is_none_is_wrong_usage(arguments: list[str]) -> None:
+    result = voxflow(*arguments, "yesterday")
+    assert result.exit_code == 2
+    assert "2h" in result.stderr
 
 
 def test_a_session_id_for_two_files_is_wrong_usage(tone: Path) -> None:

@@ -21,6 +21,8 @@ def environ_of(stack: Stack) -> dict[str, str]:
         "VOXFLOW_KAFKA_CONTROLLER_PORT": str(settings.kafka_controller_port),
         "VOXFLOW_FLINK_REST_PORT": str(settings.flink_rest_port),
         "VOXFLOW_FLINK_RPC_PORT": str(settings.flink_rpc_port),
+        "VOXFLOW_REDIS_PORT": str(settings.redis_port),
+        "VOXFLOW_ELASTICSEARCH_PORT": str(settings.elasticsearch_port),
         "VOXFLOW_TASK_MANAGERS": str(settings.task_managers),
         "VOXFLOW_SLOTS": str(settings.slots_per_task_manager),
     }
@@ -38,6 +40,9 @@ def test_it_transcribes_measures_and_gives_the_stack_back(stack: Stack) -> None:
     assert record["wer"] <= 0.10
     assert record["finals"] > 0
     assert record["final_ms"].keys() == record["first_partial_ms"].keys() == {"p50", "p95"}
+    (hit,) = record["search"]["hits"]
+    assert [hit["text"][begin:end].lower() for begin, end in hit["marks"]] == ["season of light"]
+    assert hit["start_ms"] <= hit["at_ms"] <= hit["end_ms"]
     assert record["transcript"] in " ".join(result.output.split())
     assert {service.state for service in stack.status()} == {"running"}
     assert live_jobs(stack) == before

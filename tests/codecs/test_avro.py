@@ -13,9 +13,11 @@ from pipeline.codecs.avro import (
     decode_chunk,
     decode_dead_letter,
     decode_transcript,
+    decode_usage,
     encode_chunk,
     encode_dead_letter,
     encode_transcript,
+    encode_usage,
 )
 from pipeline.codecs.schemas import record_schema
 from pipeline.domain.types import (
@@ -28,6 +30,7 @@ from pipeline.domain.types import (
     TranscriptKind,
     Word,
 )
+from pipeline.domain.usage import Usage
 from pipeline.errors import RejectedRecord, UndecodableRecord, UnknownCodec
 
 CHUNK = AudioChunk("s", 3, 1_700_000_000_000, Codec.OPUS, 48000, 1, (b"ab", b"c"), language="en", traceparent="00-1")
@@ -36,7 +39,9 @@ TRANSCRIPT = Transcript(
     "s", "t", TranscriptKind.FINAL, 0, 1, 2, "good day", 4, 10, 900, (Word("good", 0.5, 10, 300), Word("day")),
     None, "m", "1", False, 0, 3, 40, 45, TIMES,
 )  # fmt: skip
+USAGE = Usage("t", 1_700_000_040_000, 1_700_000_100_000, 3, 1, 60_000, 40_000, 0, 9, 0, 9, 210, None, 1_700_000_111_000)
 LETTER = DeadLetter(b"\x00\xff", SourcePosition("speech.audio.v1", 2, 77), "InvalidChunk", "why", None, 9)
+USAGE_NUMBERS = [name for name in Usage.__slots__ if name not in ("tenant", "wait_p50_ms")]
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 long = st.integers(-(2**63), 2**63 - 1)
@@ -61,6 +66,8 @@ letter_values = st.builds(
     DeadLetter, st.binary(max_size=50), st.builds(SourcePosition, text, small, long), text, text, st.none() | text, long
 )
 
+usage_values = st.builds(Usage, tenant=text, **dict.fromkeys(USAGE_NUMBERS, long), wait_p50_ms=st.none() | long)
+
 
 @given(chunk_values)
 def test_chunk_survives(chunk: AudioChunk) -> None:
@@ -80,6 +87,12 @@ def test_dead_letter_survives(letter: DeadLetter) -> None:
     assert decode_dead_letter(encode_dead_letter(letter)) == letter
 
 
+@given(usage_values)
+def test_usage_survives(usage: Usage) -> None:
+    """Percentiles may be missing."""
+    assert decode_usage(encode_usage(usage)) == usage
+
+
 @pytest.mark.parametrize(
     ("name", "nested", "mirrored"),
     [
@@ -89,6 +102,7 @@ def test_dead_letter_survives(letter: DeadLetter) -> None:
         ("transcript", "times", StageTimes),
         ("dead_letter", None, DeadLetter),
         ("dead_letter", "source", SourcePosition),
+        ("usage", None, Usage),
     ],
 )
 def test_schema_and_dataclass_have_the_same_fields_and_defaults(name: str, nested: str | None, mirrored: Any) -> None:
@@ -156,6 +170,7 @@ DECODERS: list[tuple[Callable[[bytes], object], bytes]] = [
     (decode_chunk, encode_chunk(CHUNK)),
     (decode_transcript, encode_transcript(TRANSCRIPT)),
     (decode_dead_letter, encode_dead_letter(LETTER)),
+    (decode_usage, encode_usage(USAGE)),
 ]
 
 

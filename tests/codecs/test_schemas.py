@@ -11,7 +11,7 @@ from fastavro.schema import to_parsing_canonical_form
 from fastavro.utils import generate_one
 
 from pipeline.codecs import schemas
-from pipeline.codecs.avro import decode_chunk, decode_dead_letter, decode_transcript
+from pipeline.codecs.avro import decode_chunk, decode_dead_letter, decode_transcript, decode_usage
 from pipeline.codecs.schemas import MARKER, RECORD_NAMES, history_files, parse, record_schema, wire_fingerprint
 from pipeline.errors import SetupError
 
@@ -19,6 +19,7 @@ DECODE: dict[str, Any] = {
     "audio_chunk": decode_chunk,
     "transcript": decode_transcript,
     "dead_letter": decode_dead_letter,
+    "usage": decode_usage,
 }
 HISTORY = [(name, path) for name in RECORD_NAMES for path in history_files(name)]
 

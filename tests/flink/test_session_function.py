@@ -1,12 +1,16 @@
 """The sessions operator: state, timers and side outputs around the domain's session."""
 
+from dataclasses import replace
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.domain.types import InferenceRequest, Received, RequestKind, SegmentClosed, SessionEnded
-from pipeline.flink.outputs import DEAD_LETTERS, MARKERS
+from pipeline.domain.usage import UsageTotals, totals_of
+from pipeline.flink.outputs import DEAD_LETTERS, MARKERS, USAGE
 from pipeline.flink.session_function import SessionFunction
 from pipeline.flink.settings import JobSettings
 from tests.domain.helpers import BROKEN, PORTS, STARTED_AT_MS, chunks_of, received, talk, timeless
@@ -70,6 +74,35 @@ def test_an_undecodable_packet_goes_to_the_dead_letters() -> None:
     speech, broken = chunks_of(SENTENCE, ends=False)[0], received(1, BROKEN)
     outputs = send_all(operator(KeyedState()), [speech, broken])
     assert [tag for tag, _ in outputs] == [DEAD_LETTERS]
+
+
+def usage(outputs: list[Any]) -> UsageTotals:
+    reports = [out[1] for out in outputs if isinstance(out, tuple) and out[0] == USAGE]
+    return reduce(add, map(totals_of, reports), UsageTotals())
+
+
+def test_what_a_session_used_is_reported_aside_when_it_ends() -> None:
+    totals = usage(send_all(operator(KeyedState()), chunks_of(SENTENCE)))
+    assert (totals.sessions, totals.audio_ms, totals.finals) == (1, 4_100, 2)
+
+
+def test_a_session_whose_clock_is_hours_ahead_is_counted_when_its_audio_arrived() -> None:
+    chunks = chunks_of(SENTENCE)
+    ahead = [
+        replace(item, stored_at_ms=item.at_ms, chunk=replace(item.chunk, captured_at_ms=item.at_ms + 7_200_000))
+        for item in chunks
+    ]
+    outputs = send_all(operator(KeyedState()), ahead)
+    (report,) = [out[1] for out in outputs if isinstance(out, tuple) and out[0] == USAGE]
+    assert report.at_ms == chunks[-1].at_ms
+
+
+def test_what_an_idle_session_used_is_reported_when_it_is_given_up() -> None:
+    clock = Clock()
+    sessions = operator(KeyedState(), clock)
+    sent = send_all(sessions, chunks_of(SENTENCE, ends=False))
+    later = [out for _ in range(60) for out in tick(sessions, clock)]
+    assert (usage(sent).audio_ms, usage(later).audio_ms) == (0, 4_100)
 
 
 def test_a_silent_producer_ends_its_session() -> None:

@@ -13,7 +13,8 @@ from pipeline.domain.types import (
     Transcript,
     TranscriptKind,
 )
-from pipeline.flink.outputs import FINALS
+from pipeline.domain.usage import UsageReport
+from pipeline.flink.outputs import FINALS, USAGE
 from pipeline.flink.settings import JobSettings
 from pipeline.flink.transcript_function import TranscriptFunction
 from tests.flink.harness import KeyedState, Operator
@@ -35,17 +36,28 @@ ENDED = SessionEnded("s", "acme", 1, 1500, 0, 3, 10, 25, NOW_MS - 10)
 
 
 def written(outputs: list[Any]) -> list[Transcript]:
-    rows = [out[1] if isinstance(out, tuple) else out for out in outputs]
+    rows = [out[1] if isinstance(out, tuple) else out for out in outputs if not is_usage(out)]
     return [decode_transcript(row[1]) for row in rows]
+
+
+def is_usage(output: Any) -> bool:
+    return isinstance(output, tuple) and output[0] == USAGE
 
 
 def test_partials_go_to_the_main_output_and_finals_aside() -> None:
     transcripts = operator(KeyedState())
     (partial,) = transcripts.send("s", result("hello", 0, RequestKind.PARTIAL))
     transcripts.send("s", result("hello there", 1, RequestKind.EARLY_FINAL))
-    ((tag, final),) = transcripts.send("s", CLOSED)
+    (tag, final), _ = transcripts.send("s", CLOSED)
     assert tag == FINALS
     assert [each.text for each in written([partial, final])] == ["hello", "hello there"]
+
+
+def test_the_wait_for_a_final_is_reported_aside() -> None:
+    transcripts = operator(KeyedState())
+    transcripts.send("s", result("hello there", 1, RequestKind.EARLY_FINAL))
+    reports = [out[1] for out in transcripts.send("s", CLOSED) if is_usage(out)]
+    assert reports == [UsageReport("acme", NOW_MS - 100, wait_ms=100)]
 
 
 def test_records_are_keyed_by_the_session() -> None:

@@ -1,6 +1,6 @@
 """The topics of Voxflow: created once with the right partitions and record sizes, left alone afterwards."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final
@@ -31,16 +31,32 @@ MAX_DEAD_LETTER_BYTES: Final = 2 * MAX_RECORD_BYTES
 """A dead letter holds the whole rejected record and more, so it must be allowed to be larger than any."""
 
 _MAX_BYTES: Final = "max.message.bytes"
+_TIMESTAMP_TYPE: Final = "message.timestamp.type"
+_BROKERS_TIME: Final = "LogAppendTime"
 _BROKERS_CHOICE: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
 class TopicPlan:
-    """A topic as it should be; ``max_bytes`` is None where the broker's own limit is enough."""
+    """A topic as it should be; ``max_bytes`` is None where the broker's own limit is enough.
+
+    ``stamped_by_broker`` has records carry the time at which the broker stored them, not one that producers claim.
+    """
 
     name: str
     partitions: int
     max_bytes: int | None = None
+    stamped_by_broker: bool = False
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Kafka's settings of the topic, those that are not left to the broker."""
+        limit = {} if self.max_bytes is None else {_MAX_BYTES: str(self.max_bytes)}
+        return limit | ({_TIMESTAMP_TYPE: _BROKERS_TIME} if self.stamped_by_broker else {})
+
+    def corrections(self, present: Mapping[str, str]) -> dict[str, str]:
+        """What must change in a topic that exists; a record size larger than planned stays."""
+        return {name: value for name, value in self.config.items() if not _is_met(name, value, present[name])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +70,18 @@ class TopicState:
 
 
 def topic_plans(settings: KafkaSettings, partitions: int = DEFAULT_PARTITIONS) -> tuple[TopicPlan, ...]:
-    """Dead letters are few and read by people: one partition keeps them in order."""
+    """Dead letters and usage are few records: one partition keeps them in order.
+
+    Audio is stamped by the broker: usage windows must not move with the clock of a producer.
+    """
     names = settings.topics
     return (
-        TopicPlan(names.audio, partitions, MAX_RECORD_BYTES),
+        TopicPlan(names.audio, partitions, MAX_RECORD_BYTES, stamped_by_broker=True),
         TopicPlan(names.dead_letters, 1, MAX_DEAD_LETTER_BYTES),
         TopicPlan(names.partials, partitions),
         TopicPlan(names.finals, partitions),
+        TopicPlan(names.usage, 1),
+        TopicPlan(names.delivery_dead_letters, 1, MAX_DEAD_LETTER_BYTES),
     )
 
 
@@ -68,13 +89,14 @@ def ensure_topics(settings: KafkaSettings, partitions: int = DEFAULT_PARTITIONS)
     """Creates the topics that are missing; calling it again changes nothing.
 
     The partitions of a topic that exists stay as they are: adding some would move the sessions under way to other
-    partitions. Its record size is raised where it is too small. Raises BrokerUnreachable, and SetupError if refused.
+    partitions. Its record size is raised where it is too small, and who stamps its records is set right. Raises
+    BrokerUnreachable, and SetupError if refused.
     """
     plans = topic_plans(settings, partitions)
     existing = {name: len(topic.partitions) for name, topic in cluster_metadata(settings).topics.items()}
     admin = admin_client(settings)
     created = _create(admin, settings, [plan for plan in plans if plan.name not in existing])
-    _raise_limits(admin, settings, [plan for plan in plans if plan.name in existing and plan.max_bytes is not None])
+    _correct(admin, settings, [plan for plan in plans if plan.name in existing and plan.config])
     return [
         TopicState(plan.name, existing.get(plan.name, plan.partitions), plan.partitions, plan.name in created)
         for plan in plans
@@ -90,8 +112,7 @@ def _create(admin: AdminClient, settings: KafkaSettings, plans: Sequence[TopicPl
 
 
 def _new_topic(plan: TopicPlan) -> NewTopic:
-    config = {} if plan.max_bytes is None else {_MAX_BYTES: str(plan.max_bytes)}
-    return NewTopic(plan.name, num_partitions=plan.partitions, replication_factor=_BROKERS_CHOICE, config=config)
+    return NewTopic(plan.name, num_partitions=plan.partitions, replication_factor=_BROKERS_CHOICE, config=plan.config)
 
 
 def _created(future: "Future[None]", name: str, settings: KafkaSettings) -> bool:
@@ -104,22 +125,30 @@ def _created(future: "Future[None]", name: str, settings: KafkaSettings) -> bool
     return True
 
 
-def _raise_limits(admin: AdminClient, settings: KafkaSettings, plans: Sequence[TopicPlan]) -> None:
-    limits = _limits(admin, settings, [plan.name for plan in plans])
+def _correct(admin: AdminClient, settings: KafkaSettings, plans: Sequence[TopicPlan]) -> None:
+    present = _present(admin, settings, [plan.name for plan in plans])
     for plan in plans:
-        if plan.max_bytes is not None and limits[plan.name] < plan.max_bytes:
-            entry = ConfigEntry(_MAX_BYTES, str(plan.max_bytes), incremental_operation=AlterConfigOpType.SET)
-            resource = ConfigResource(ResourceType.TOPIC, plan.name, incremental_configs=[entry])
+        corrections = plan.corrections(present[plan.name])
+        if corrections:
+            entries = [
+                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+                for name, value in corrections.items()
+            ]
+            resource = ConfigResource(ResourceType.TOPIC, plan.name, incremental_configs=entries)
             _settled(admin.incremental_alter_configs([resource])[resource], settings, plan.name)
 
 
-def _limits(admin: AdminClient, settings: KafkaSettings, names: Sequence[str]) -> dict[str, int]:
-    """How large a record of each topic may be, in bytes."""
+def _present(admin: AdminClient, settings: KafkaSettings, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Kafka's settings of each topic."""
     if not names:
         return {}
     futures = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in names])
     found = {resource.name: _settled(future, settings, resource.name) for resource, future in futures.items()}
-    return {name: int(entries[_MAX_BYTES].value or 0) for name, entries in found.items()}
+    return {topic: {name: entry.value or "" for name, entry in entries.items()} for topic, entries in found.items()}
+
+
+def _is_met(name: str, wanted: str, present: str) -> bool:
+    return int(present or 0) >= int(wanted) if name == _MAX_BYTES else present == wanted
 
 
 def _settled(future: "Future[dict[str, ConfigEntry]]", settings: KafkaSettings, name: str) -> dict[str, ConfigEntry]:
