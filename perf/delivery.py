@@ -123,6 +123,7 @@ class Bench:
         indices = Indices(client, self.index)
         indices.delete(indices.published())
         client.indices.delete_index_template(name=self.name)
+        client.cluster.delete_component_template(name=f"{self.name}@voxflow")
         client.close()
 
     def _cache(self) -> CacheView:

@@ -45,11 +45,12 @@ def stack_settings(home: Path) -> StackSettings:
 
 
 def processes_of(home: Path) -> list[str]:
-    """Command lines of the living processes that were told about ``home``, in an argument or a variable."""
+    """Command lines of the living processes that run in ``home``, or know it by an argument or a variable."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            told += bytes((process / "cwd").readlink())  # Redis writes over both of the others
         except OSError:
             continue
         if str(home).encode() in told:

@@ -3,6 +3,7 @@
 Connecting never waits for a server: the first request does, and raises ViewUnavailable.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -20,6 +21,9 @@ from pipeline.config import ElasticsearchSettings
 from pipeline.errors import SetupError, ViewUnavailable
 
 Client = Elasticsearch
+
+# It warns of every request that meets no answer; who makes the request says so, once.
+logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)
 
 LONGEST_REASON: Final = 300
 """Characters of what the server said that are passed on."""

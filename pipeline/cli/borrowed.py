@@ -14,6 +14,7 @@ from pipeline.client.pacing import Pace
 from pipeline.client.recordings import BECKETT, recording
 from pipeline.client.sessions import Playback, file_sessions, now
 from pipeline.config import KafkaSettings, StackSettings
+from pipeline.local import flink
 from pipeline.local.jobs import Jobs
 from pipeline.local.stack import STOP_GRACE_S, Report, Stack
 
@@ -83,7 +84,8 @@ def _give_back(stack: Stack, found: Found, report: Report) -> None:
     ours = [
         process for process in stack.processes() if process.pid() is not None and process.name not in found.processes
     ]
-    if not ours and stack.rest.answers():
+    stops_jobs = any(process.name == flink.JOB_MANAGER for process in ours)
+    if not stops_jobs and stack.rest.answers():
         for job_id in _live_jobs(stack) - found.jobs:
             Jobs(stack.settings).cancel(job_id)
             report(f"cancelled job {job_id}")

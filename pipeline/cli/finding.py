@@ -13,6 +13,7 @@ from pipeline.config import ElasticsearchSettings
 from pipeline.delivery.health import ViewHealth
 from pipeline.delivery.search import Hit, Query, Search
 from pipeline.delivery.service import VIEWS, deliver, make_loop
+from pipeline.errors import ViewUnavailable
 
 PATIENCE_S: Final = 60.0
 POLL_S: Final = 0.2
@@ -32,12 +33,20 @@ class Finding:
 
 
 def found_after_delivery(environ: Mapping[str, str], settings: ElasticsearchSettings, query: Query) -> Finding:
-    """Delivers until the query finds something, or patience ends. Raises ViewUnavailable and SetupError."""
+    """Delivers until the query finds something, or patience ends. Raises SetupError and BrokerUnreachable."""
     began_s = time.monotonic()
     with delivering(environ), closing(Search(settings)) as search:
-        while not (hits := search.find(query).hits) and time.monotonic() - began_s < PATIENCE_S:
+        while not (hits := _hits(search, query)) and time.monotonic() - began_s < PATIENCE_S:
             time.sleep(POLL_S)
     return Finding(query.words, hits, time.monotonic() - began_s)
+
+
+def _hits(search: Search, query: Query) -> tuple[Hit, ...]:
+    """None also while the index is being made: it answers a moment later than it is there."""
+    try:
+        return search.find(query).hits
+    except ViewUnavailable:
+        return ()
 
 
 @contextmanager

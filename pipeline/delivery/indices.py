@@ -84,19 +84,17 @@ class Indices:
     def put_template(self) -> None:
         """What every index of the prefix is made by.
 
-        Operators add to it, say a lifecycle policy, in a component template of the name PREFIX@custom.
+        Operators overrule it, say the number of shards, in a component template of the name PREFIX@custom.
         """
         prefix = self.settings.prefix
+        ours, custom = f"{prefix}@voxflow", f"{prefix}@custom"
+        self.client.cluster.put_component_template(name=ours, template={"settings": SETTINGS, "mappings": MAPPINGS})
         self.client.indices.put_index_template(
             name=prefix,
             index_patterns=[f"{prefix}-*.*-*", f"{prefix}-{UNDATED}-*"],
             priority=TEMPLATE_PRIORITY + len(prefix),
-            composed_of=[f"{prefix}@custom"],
-            ignore_missing_component_templates=[f"{prefix}@custom"],
-            template={
-                "settings": SETTINGS,
-                "mappings": MAPPINGS,
-            },
+            composed_of=[ours, custom],
+            ignore_missing_component_templates=[custom],
         )
 
     def published(self) -> list[Index]:

@@ -139,12 +139,12 @@ def test_what_is_older_than_it_is_kept_is_deleted(search_node: SearchNode, found
     view.close()
 
 
-def test_what_operators_add_to_the_template_holds(index_settings: ElasticsearchSettings, found: Found) -> None:
-    custom = {"settings": {"index.max_result_window": 12_345}}
+def test_what_operators_say_of_the_indices_holds(index_settings: ElasticsearchSettings, found: Found) -> None:
+    custom = {"settings": {"index.number_of_shards": 3}}
     found.client.cluster.put_component_template(name=f"{index_settings.prefix}@custom", template=custom)
     Indices(found.client, index_settings).create_live("2023.11")
     (body,) = found.client.indices.get_settings(index=found.indices()[0]).body.values()
-    assert body["settings"]["index"]["max_result_window"] == "12345"
+    assert body["settings"]["index"]["number_of_shards"] == "3"
 
 
 def test_a_server_of_another_kind_is_a_matter_for_a_person(bootstrap_http: str) -> None:

@@ -24,6 +24,8 @@ def test_status_of_a_stack_that_is_down_says_so_and_fails(tmp_path: Path) -> Non
         ["kafka", "stopped"],
         ["jobmanager", "stopped"],
         ["taskmanager-1", "stopped"],
+        ["redis", "stopped"],
+        ["elasticsearch", "stopped"],
     ]
     assert (result.exit_code, result.stderr) == (1, "start what is missing with: voxflow up\n")
 

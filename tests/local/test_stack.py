@@ -79,7 +79,7 @@ def running(stack: Stack) -> dict[str, int | None]:
 
 
 def test_every_service_of_a_stack_that_is_up_serves(stack: Stack) -> None:
-    assert set(running(stack)) == {"kafka", "jobmanager", "taskmanager-1"}
+    assert set(running(stack)) == {"kafka", "jobmanager", "taskmanager-1", "redis"}
 
 
 def test_a_second_up_leaves_running_services_alone(stack: Stack) -> None:
