@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final
@@ -178,18 +178,19 @@ class Bench:
         with closing(elasticsearch.connect(self.index)) as client:
             newest = -1
             while not stop.wait(POLL_S):
-                answer = client.search(
-                    index=self.name,
-                    ignore_unavailable=True,
-                    size=10_000,
-                    source=False,
-                    fields=["segment"],
-                    query={"range": {"segment": {"gt": newest}}},
-                )
-                now_s = time.monotonic()
-                for hit in answer["hits"]["hits"]:
-                    seen.setdefault(hit["fields"]["segment"][0], now_s)
+                for number in self._found(client, newest):
+                    seen.setdefault(number, time.monotonic())
                 newest = contiguous(seen, newest)
+
+    def _found(self, client: elasticsearch.Client, newest: int) -> list[int]:
+        """The numbers above ``newest`` that a search finds; none while the index is being made."""
+        query = {"range": {"segment": {"gt": newest}}}
+        with suppress(ViewUnavailable), elasticsearch.answering(self.index):
+            answer = client.search(
+                index=self.name, ignore_unavailable=True, size=10_000, source=False, fields=["segment"], query=query
+            )
+            return [hit["fields"]["segment"][0] for hit in answer["hits"]["hits"]]
+        return []
 
 
 @contextmanager

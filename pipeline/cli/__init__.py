@@ -8,7 +8,7 @@ from pipeline.errors import VoxflowError
 
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("pipeline.cli.demo:demo", "Start everything, speak a recording into it, show its text."),
-    "up": ("pipeline.cli.stack:up", "Start the local stack: Kafka and Flink."),
+    "up": ("pipeline.cli.stack:up", "Start the local stack: Kafka, Flink, Redis and Elasticsearch."),
     "deploy": ("pipeline.cli.deploy:deploy", "Start the transcription job on the local cluster, or stop it."),
     "publish": ("pipeline.cli.publish:publish", "Send audio files to Kafka, at the speed of speech."),
     "listen": ("pipeline.cli.listen:listen", "Show transcripts as they arrive."),
@@ -71,7 +71,7 @@ def main() -> None:
     \b
     New here? `voxflow demo` shows the whole of it in a few minutes.
     By hand, one step after the other:
-      voxflow up              start Kafka and Flink on this machine
+      voxflow up              start Kafka, Flink and the rest on this machine
       voxflow deploy          start the transcription job
       voxflow listen          show the text, in a second terminal
       voxflow publish FILE    speak a recording into it
