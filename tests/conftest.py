@@ -84,6 +84,10 @@ class SearchNode:
         elasticsearch.start(self.stack)
         assert wait_until(lambda: elasticsearch.ready(self.stack), 60), elasticsearch.process(self.stack).last_lines()
 
+    def ensure_started(self) -> None:
+        if elasticsearch.process(self.stack).pid() is None:
+            self.start()
+
     def stop(self) -> None:
         elasticsearch.process(self.stack).stop()
 

@@ -247,7 +247,8 @@ def patiently(view: Writable, batch: Sequence[Delivery]) -> list[Refused]:
         except ViewEmptied:
             continue
         except ViewUnavailable as exc:
-            log.warning("the rebuild waits: %s", exc)
+            if failures == 1:
+                log.warning("the rebuild waits: %s", exc)
             time.sleep(PATIENCE.pause_s(failures, chance=0.0))
     return view.write(batch)
 

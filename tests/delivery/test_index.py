@@ -1,15 +1,30 @@
 """The search index on a real node: what is written once stays once, and what goes wrong is told apart."""
 
+from threading import Event
+
 import pytest
 
-from pipeline.config import ElasticsearchSettings
+from pipeline.config import DeliverySettings, ElasticsearchSettings
+from pipeline.delivery.health import ViewHealth
 from pipeline.delivery.index import IndexView
 from pipeline.delivery.indices import Indices
+from pipeline.delivery.loop import DeliveryLoop
 from pipeline.domain.types import StageTimes
 from pipeline.errors import SetupError, ViewEmptied, ViewUnavailable
 from tests.conftest import SearchNode
 from tests.delivery.conftest import Found
-from tests.delivery.helpers import FINALS, NOW_MS, deliveries, delivery, final, partial, session_end
+from tests.delivery.helpers import (
+    FINALS,
+    NOW_MS,
+    MemoryGroup,
+    MemoryLetters,
+    deliveries,
+    delivery,
+    final,
+    partial,
+    records,
+    session_end,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -118,6 +133,37 @@ def test_a_node_that_is_away_is_unavailable_and_takes_the_same_batch_when_it_is_
         search_node.start()
     assert index.write(batch) == []
     assert found.texts() == ["text 0", "text 1"]
+
+
+def a_loop(index: IndexView, count: int) -> tuple[DeliveryLoop, MemoryGroup]:
+    """Delivery of that many finals, ten at a time."""
+    group = MemoryGroup.of(records(*(final(number) for number in range(count))))
+    health, settings = ViewHealth("elasticsearch"), DeliverySettings(batch_size=10)
+    return DeliveryLoop(group, index, MemoryLetters(), settings, health, lambda: 0.0), group
+
+
+def test_a_node_that_stops_in_mid_stream_is_waited_for(index: IndexView, found: Found, search_node: SearchNode) -> None:
+    loop, group = a_loop(index, 100)
+    steps(loop, 3)
+    search_node.stop()
+    group.on_idle = search_node.ensure_started
+    steps(loop, 7)
+    assert group.lag() == 0
+    assert found.texts() == [f"text {number}" for number in range(100)]
+
+
+def test_an_index_deleted_in_mid_stream_is_whole_again_at_the_end(index: IndexView, found: Found) -> None:
+    loop, group = a_loop(index, 100)
+    steps(loop, 5)
+    found.client.indices.delete(index=found.indices()[0])
+    steps(loop, 15)
+    assert group.lag() == 0
+    assert found.texts() == [f"text {number}" for number in range(100)]
+
+
+def steps(loop: DeliveryLoop, count: int) -> None:
+    for _ in range(count):
+        loop.step(Event())
 
 
 def test_texts_of_a_megabyte_do_not_become_one_immense_request(index: IndexView, found: Found) -> None:
