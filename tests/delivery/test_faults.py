@@ -211,7 +211,7 @@ def test_a_stop_commits_so_that_the_next_start_has_nothing_to_do_again(
     session_id, first, second = new_id(), new_deliverer(), new_deliverer()
     first.start()
     topic.publish(*finals(session_id, 10))
-    assert wait_until(lambda: done(first) == topic.size(), PATIENCE_S)
+    assert wait_until(lambda: holds(sessions, session_id, 10) and done(first) >= topic.size(), PATIENCE_S)
     assert first.stop() == 0
     second.start()
     topic.publish(*finals(session_id, 1, start=10))
@@ -222,7 +222,7 @@ def test_a_stop_commits_so_that_the_next_start_has_nothing_to_do_again(
 
 
 def done(deliverer: Deliverer) -> int:
-    """How many records it has seen through since its start."""
+    """How many records it has seen through since its start; one that was written again counts again."""
     report = deliverer.health()[1]
     return report.get("written", 0) + report.get("dead_letters", 0)
 

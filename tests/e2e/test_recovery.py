@@ -12,6 +12,7 @@ from pipeline.client.sessions import now
 from pipeline.config import KafkaSettings
 from pipeline.domain.types import Transcript
 from pipeline.local import flink
+from pipeline.local.process import wait_until
 from pipeline.local.stack import Stack
 from tests.e2e.test_transcription import finals_of, in_process, played
 
@@ -40,7 +41,9 @@ def test_the_finals_after_a_killed_task_manager_are_those_of_an_undisturbed_run(
 
 def kill_task_manager(stack: Stack) -> None:
     """In mid-speech, with no chance to say goodbye; a new one takes its place."""
-    pid = flink.process(stack.settings, TASK_MANAGER).pid()
+    process = flink.process(stack.settings, TASK_MANAGER)
+    pid = process.pid()
     assert pid is not None
     os.killpg(pid, signal.SIGKILL)
+    assert wait_until(lambda: process.pid() is None, PATIENCE_S)
     stack.up(print)
