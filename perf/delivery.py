@@ -131,7 +131,7 @@ class Bench:
         return CacheView(self.redis, settings, self.kafka.topics.finals)
 
     @contextmanager
-    def _delivering(self, view: View) -> Iterator[None]:
+    def _delivering(self, view: View[Transcript]) -> Iterator[None]:
         settings = DeliverySettings(group=self.name)
         source = GroupReader(self.kafka, settings.group_of(view.name), [self.kafka.topics.finals])
         letters = DeadLetterWriter(self.kafka, self.kafka.topics.delivery_dead_letters)

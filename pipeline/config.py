@@ -71,35 +71,45 @@ class ElasticsearchSettings:
     """How to reach Elasticsearch, and what its indices are called and how long they are kept.
 
     URLs may hold a user and a password, and ``api_key`` is one: show ``address`` instead, as the repr does. All names
-    of indices begin with ``prefix``. An index is deleted ``retention_days`` after its month is over; 0 keeps all.
+    of indices begin with ``prefix``, but for ``usage_index``, which holds the usage and is kept for ever. An index of
+    texts is deleted ``retention_days`` after its month is over; 0 keeps all.
     """
 
     urls: tuple[str, ...] = field(default=("http://localhost:9200",), repr=False)
     api_key: str | None = field(default=None, repr=False)
     prefix: str = "voxflow-transcripts"
+    usage_index: str = "voxflow-usage"
     retention_days: int = 365
     timeout_s: float = 30.0
     address: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "address", ", ".join(_http_address(url) for url in self.urls or ("",)))
-        if not INDEX_PREFIX.fullmatch(self.prefix):
+        names = {"VOXFLOW_ELASTICSEARCH_PREFIX": self.prefix, "VOXFLOW_ELASTICSEARCH_USAGE_INDEX": self.usage_index}
+        for variable, name in names.items():
+            if not INDEX_PREFIX.fullmatch(name):
+                raise SetupError(
+                    f"{variable}={name!r} is no name for indices: use lower-case letters, digits and dashes, 100 at "
+                    "most, and begin with a letter"
+                )
+        if self.usage_index == self.prefix:
             raise SetupError(
-                f"VOXFLOW_ELASTICSEARCH_PREFIX={self.prefix!r} is no name for indices: use lower-case letters, digits "
-                "and dashes, 100 at most, and begin with a letter"
+                f"VOXFLOW_ELASTICSEARCH_USAGE_INDEX={self.usage_index!r} is what the texts' indices are called: "
+                "give the usage another name"
             )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ElasticsearchSettings":
         """Reads VOXFLOW_ELASTICSEARCH_URL (several separated by commas; without it, the local stack's node,
-        VOXFLOW_ELASTICSEARCH_PORT), VOXFLOW_ELASTICSEARCH_API_KEY, VOXFLOW_ELASTICSEARCH_PREFIX and
-        VOXFLOW_RETENTION_DAYS. Raises SetupError."""
+        VOXFLOW_ELASTICSEARCH_PORT), VOXFLOW_ELASTICSEARCH_API_KEY, VOXFLOW_ELASTICSEARCH_PREFIX,
+        VOXFLOW_ELASTICSEARCH_USAGE_INDEX and VOXFLOW_RETENTION_DAYS. Raises SetupError."""
         default = f"http://localhost:{integer(environ, 'VOXFLOW_ELASTICSEARCH_PORT', 9200)}"
         urls = environ.get("VOXFLOW_ELASTICSEARCH_URL", default).split(",")
         return cls(
             urls=tuple(url.strip() for url in urls if url.strip()),
             api_key=environ.get("VOXFLOW_ELASTICSEARCH_API_KEY") or None,
             prefix=environ.get("VOXFLOW_ELASTICSEARCH_PREFIX", "voxflow-transcripts"),
+            usage_index=environ.get("VOXFLOW_ELASTICSEARCH_USAGE_INDEX", "voxflow-usage"),
             retention_days=not_negative(environ, "VOXFLOW_RETENTION_DAYS", 365),
         )
 

@@ -1,13 +1,12 @@
 """The decisions of the delivery loop, as values: what a batch holds, what is left of it, how long to pause."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic
 
 from pipeline.adapters.kafka.group import Partition, Record
-from pipeline.codecs.avro import decode_transcript
-from pipeline.delivery.view import Delivery, Refused
-from pipeline.domain.types import DeadLetter, SourcePosition
+from pipeline.delivery.view import Content, Delivery, Refused
+from pipeline.domain.types import DeadLetter, SourcePosition, Transcript
 from pipeline.errors import RejectedRecord
 
 REFUSED: Final = "RefusedByView"
@@ -15,17 +14,17 @@ REFUSED: Final = "RefusedByView"
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Records taken together: those that are transcripts, and dead letters of the others."""
+class Batch(Generic[Content]):
+    """Records taken together: those that could be read, and dead letters of the others."""
 
-    deliveries: tuple[Delivery, ...] = ()
+    deliveries: tuple[Delivery[Content], ...] = ()
     letters: tuple[DeadLetter, ...] = ()
 
     def positions(self) -> list[SourcePosition]:
         """Where its records stand, readable or not."""
         return [delivery.source for delivery in self.deliveries] + [letter.source for letter in self.letters]
 
-    def without(self, partitions: Collection[Partition]) -> "Batch":
+    def without(self, partitions: Collection[Partition]) -> "Batch[Content]":
         """What is left of it when these partitions are not, or no longer, to be written."""
         return Batch(
             tuple(one for one in self.deliveries if partition_of(one.source) not in partitions),
@@ -54,21 +53,28 @@ def partition_of(source: SourcePosition) -> Partition:
     return source.topic, source.partition
 
 
-def sorted_out(records: Sequence[Record], view: str, now_ms: int) -> Batch:
-    """The batch that these records make."""
-    deliveries: list[Delivery] = []
+def not_from_start(sources: Sequence[SourcePosition]) -> frozenset[Partition]:
+    """The partitions of which something precedes these records, which are in order."""
+    first = {partition_of(source): source.offset for source in reversed(sources)}
+    return frozenset(partition for partition, offset in first.items() if offset > 0)
+
+
+def sorted_out(records: Sequence[Record], decode: Callable[[bytes], Content], view: str, now_ms: int) -> Batch[Content]:
+    """The batch that these records make; ``decode`` raises RejectedRecord for those that cannot be read."""
+    deliveries: list[Delivery[Content]] = []
     letters: list[DeadLetter] = []
     for record in records:
         try:
-            deliveries.append(Delivery(decode_transcript(record.value), record.source, record.value))
+            deliveries.append(Delivery(decode(record.value), record.source, record.value))
         except RejectedRecord as exc:
             message = f"not delivered to {view}: {exc}"
             letters.append(DeadLetter(record.value, record.source, type(exc).__name__, message, None, now_ms))
     return Batch(tuple(deliveries), tuple(letters))
 
 
-def letter_of(refused: Refused, view: str, now_ms: int) -> DeadLetter:
-    """The dead letter of a transcript that the view will never take."""
+def letter_of(refused: Refused[Content], view: str, now_ms: int) -> DeadLetter:
+    """The dead letter of a record that the view will never take; it names the session where there is one."""
     one = refused.delivery
+    session_id = one.record.session_id if isinstance(one.record, Transcript) else None
     message = f"not delivered to {view}: {refused.reason}"
-    return DeadLetter(one.raw, one.source, REFUSED, message, one.transcript.session_id, now_ms)
+    return DeadLetter(one.raw, one.source, REFUSED, message, session_id, now_ms)

@@ -7,7 +7,10 @@ from enum import Enum
 from typing import Any, Final, cast
 
 from pipeline.adapters.elasticsearch import Client, one_line, reason
-from pipeline.delivery.documents import Document, document_id
+from pipeline.config import ElasticsearchSettings
+from pipeline.delivery.documents import Document
+from pipeline.delivery.view import Content, Delivery, Refused
+from pipeline.errors import ViewUnavailable
 
 LONGEST_REQUEST: Final = 8 * 1024 * 1024
 """Bytes. A node takes 100 MB, and holds all of it in memory at once."""
@@ -44,9 +47,11 @@ class Put:
     lines: bytes
 
     @classmethod
-    def of(cls, target: str, document: Document, only_newer: bool = False, alias: bool = True) -> "Put":
-        """``only_newer`` leaves a document of the same revision as it is. ``alias`` demands that the target is one."""
-        identity = document_id(document["session_id"], document["channel"], document["segment"])
+    def of(cls, target: str, identity: str, document: Document, only_newer: bool = False, alias: bool = True) -> "Put":
+        """The document's revision is its version: an older one never replaces a newer one.
+
+        ``only_newer`` leaves a document of the same revision as it is, too. ``alias`` demands that the target is one.
+        """
         action = {
             "_index": target,
             "_id": identity,
@@ -81,6 +86,17 @@ def send(client: Client, puts: Sequence[Put]) -> list[Outcome]:
         answer = client.bulk(operations=cast(list[dict[str, Any]], [put.lines for put in part]))
         outcomes += [_outcome(item["index"]) for item in answer.body["items"]]
     return outcomes
+
+
+def refusals(
+    batch: Sequence[Delivery[Content]], outcomes: Sequence[Outcome], settings: ElasticsearchSettings
+) -> list[Refused[Content]]:
+    """What of the batch will never be stored. Raises ViewUnavailable where another attempt may store something."""
+    for one in outcomes:
+        if one.fate in (Fate.FAILED, Fate.NO_INDEX):
+            raise ViewUnavailable(f"Elasticsearch at {settings.address} cannot store now: {one.reason}")
+    pairs = zip(batch, outcomes, strict=True)
+    return [Refused(delivery, one.reason) for delivery, one in pairs if one.fate is Fate.REFUSED]
 
 
 def _outcome(item: dict[str, Any]) -> Outcome:

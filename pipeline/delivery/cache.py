@@ -23,6 +23,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError, ResponseError
 
 from pipeline.adapters.redis import Argument, Reply, Script, ScriptCall, answering, connect, run_atomically, unavailable
+from pipeline.codecs.avro import decode_transcript
 from pipeline.config import DeliverySettings, RedisSettings
 from pipeline.delivery.view import Delivery, Refused
 from pipeline.domain.types import Transcript, TranscriptKind, Word
@@ -74,6 +75,7 @@ class CacheView:
     """
 
     name = "redis"
+    decode = staticmethod(decode_transcript)
 
     def __init__(self, redis: RedisSettings, settings: DeliverySettings, lasting_topic: str) -> None:
         self._redis = redis
@@ -83,7 +85,7 @@ class CacheView:
         self._written: set[Partition] = set()
         self._restarted: set[Partition] = set()
 
-    def write(self, batch: Sequence[Delivery]) -> list[Refused]:
+    def write(self, batch: Sequence[Delivery[Transcript]]) -> list[Refused[Transcript]]:
         """As ``View`` says. Raises ViewEmptied where Redis holds nothing of a partition that was written before."""
         advanced = self._advanced(batch)
         with answering(self._redis):
@@ -95,8 +97,8 @@ class CacheView:
     def close(self) -> None:
         self._client.close()
 
-    def _accept(self, delivery: Delivery) -> ScriptCall:
-        one, settings = delivery.transcript, self._settings
+    def _accept(self, delivery: Delivery[Transcript]) -> ScriptCall:
+        one, settings = delivery.record, self._settings
         keys = (*session_keys(one.session_id), live_key(), live_key(one.tenant))
         arguments: tuple[Argument, ...] = (
             *(one.kind.value, one.session_id, one.tenant, one.channel, one.segment, one.revision),
@@ -105,7 +107,7 @@ class CacheView:
         )
         return ScriptCall(ACCEPT, keys, arguments)
 
-    def _advanced(self, batch: Sequence[Delivery]) -> dict[Partition, int]:
+    def _advanced(self, batch: Sequence[Delivery[Transcript]]) -> dict[Partition, int]:
         """The partitions worth writing again, and the offsets after those of the batch."""
         sources = [delivery.source for delivery in batch if delivery.source.topic == self._lasting_topic]
         ordered = sorted(sources, key=lambda source: source.offset)
@@ -130,7 +132,7 @@ class CacheView:
         if lost:
             raise ViewEmptied(f"Redis at {self._redis.address} holds nothing of {', '.join(sorted(fields))}", lost)
 
-    def _refused(self, batch: Sequence[Delivery], replies: Sequence[Reply]) -> list[Refused]:
+    def _refused(self, batch: Sequence[Delivery[Transcript]], replies: Sequence[Reply]) -> list[Refused[Transcript]]:
         """The transcripts that no second attempt could store. Raises ViewUnavailable where one may help."""
         failed = [(one, reply) for one, reply in zip(batch, replies, strict=True) if isinstance(reply, RedisError)]
         for _, error in failed:
@@ -182,6 +184,6 @@ def _spoken_at_ms(transcript: Transcript) -> int:
     return max(times.requested_at_ms, times.closed_at_ms)
 
 
-def _foreign_key(delivery: Delivery, error: RedisError) -> str:
-    keys = ", ".join(map(repr, session_keys(delivery.transcript.session_id)))
+def _foreign_key(delivery: Delivery[Transcript], error: RedisError) -> str:
+    keys = ", ".join(map(repr, session_keys(delivery.record.session_id)))
     return f"one of {keys} holds something that is not of Voxflow; delete it ({' '.join(str(error).split())})"

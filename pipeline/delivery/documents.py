@@ -70,12 +70,17 @@ MAPPINGS: Final[dict[str, Any]] = {
 Document = Mapping[str, Any]
 
 
-def document_id(session_id: str, channel: int, segment: int) -> str:
-    """Readable where the session's id is plain and short; else a hash, since an id may have 512 bytes."""
-    if PLAIN_ID.fullmatch(session_id):
-        return f"{session_id}:{channel}:{segment}"
-    name = json.dumps([session_id, channel, segment])
-    return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+def document_id(name: str, *numbers: int) -> str:
+    """Readable where the name, of a session or a tenant, is plain and short; else a hash: an id may have 512 bytes."""
+    if PLAIN_ID.fullmatch(name):
+        return ":".join((name, *map(str, numbers)))
+    whole = json.dumps([name, *numbers])
+    return f"sha256:{hashlib.sha256(whole.encode()).hexdigest()}"
+
+
+def identity(document: Document) -> str:
+    """The id of a final's document."""
+    return document_id(document["session_id"], document["channel"], document["segment"])
 
 
 def month_of(transcript: Transcript) -> str:
@@ -96,9 +101,9 @@ def month_ended_ms(month: str) -> int | None:
     return int(after.timestamp() * 1000)
 
 
-def document(delivery: Delivery) -> Document:
+def document(delivery: Delivery[Transcript]) -> Document:
     """The document of a final."""
-    one, source = delivery.transcript, delivery.source
+    one, source = delivery.record, delivery.source
     return {
         "session_id": one.session_id,
         "tenant": one.tenant,

@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pipeline.adapters.elasticsearch import Client, answering, connect
+from pipeline.adapters.kafka.group import Partition
+from pipeline.codecs.avro import decode_transcript
 from pipeline.config import ElasticsearchSettings
-from pipeline.delivery.bulk import Fate, Outcome, Put, send
-from pipeline.delivery.documents import document, month_of
+from pipeline.delivery.batch import not_from_start, partition_of
+from pipeline.delivery.bulk import Fate, Put, refusals, send
+from pipeline.delivery.documents import document, identity, month_of
 from pipeline.delivery.indices import LIVE, Index, Indices
 from pipeline.delivery.view import Delivery, Refused
-from pipeline.errors import ViewEmptied, ViewUnavailable
+from pipeline.domain.types import Transcript
+from pipeline.errors import ViewEmptied
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +26,6 @@ LOOK_EVERY_S: Final = 5.0
 EXPIRE_EVERY_S: Final = 3_600.0
 ATTEMPTS: Final = 3
 """How often an index that is not there is made before the view counts as unavailable."""
-
-Partition = tuple[str, int]
-"""Topic and number."""
 
 
 def index_view(environ: Mapping[str, str] = os.environ) -> "IndexView":
@@ -40,6 +41,7 @@ class IndexView:
     """
 
     name = "elasticsearch"
+    decode = staticmethod(decode_transcript)
 
     def __init__(self, settings: ElasticsearchSettings, now_s: Callable[[], float] = time.time) -> None:
         self._settings = settings
@@ -52,13 +54,13 @@ class IndexView:
         self._looked_at_s = 0.0
         self._expired_at_s = 0.0
 
-    def write(self, batch: Sequence[Delivery]) -> list[Refused]:
+    def write(self, batch: Sequence[Delivery[Transcript]]) -> list[Refused[Transcript]]:
         """As ``View`` says. Raises ViewEmptied where an index is gone, or all of them are."""
-        finals = [delivery for delivery in batch if delivery.transcript.is_final]
+        finals = [delivery for delivery in batch if delivery.record.is_final]
         with answering(self._settings):
             if self._is_due(self._looked_at_s, LOOK_EVERY_S) or not finals:
                 self._look()
-            self._require({month_of(delivery.transcript) for delivery in finals} - self._seen.keys())
+            self._require({month_of(delivery.record) for delivery in finals} - self._seen.keys())
             self._doubt(finals)
             refused = self._stored(finals)
             self._expire()
@@ -67,27 +69,21 @@ class IndexView:
     def close(self) -> None:
         self._client.close()
 
-    def _stored(self, finals: Sequence[Delivery]) -> list[Refused]:
+    def _stored(self, finals: Sequence[Delivery[Transcript]]) -> list[Refused[Transcript]]:
         """Writes the finals, making the months' indices that are missing. Raises ViewUnavailable."""
         outcomes = send(self._client, list(map(self._put, finals)))
         for _ in range(ATTEMPTS):
             missing = [number for number, one in enumerate(outcomes) if one.fate is Fate.NO_INDEX]
             if not missing:
                 break
-            self._require({month_of(finals[number].transcript) for number in missing})
+            self._require({month_of(finals[number].record) for number in missing})
             for number, again in zip(missing, send(self._client, [self._put(finals[n]) for n in missing]), strict=True):
                 outcomes[number] = again
-        return self._refused(finals, outcomes)
+        return refusals(finals, outcomes, self._settings)
 
-    def _put(self, delivery: Delivery) -> Put:
-        return Put.of(self._indices.write_alias(month_of(delivery.transcript)), document(delivery))
-
-    def _refused(self, finals: Sequence[Delivery], outcomes: Sequence[Outcome]) -> list[Refused]:
-        for one in outcomes:
-            if one.fate in (Fate.FAILED, Fate.NO_INDEX):
-                raise ViewUnavailable(f"Elasticsearch at {self._settings.address} cannot store now: {one.reason}")
-        pairs = zip(finals, outcomes, strict=True)
-        return [Refused(delivery, one.reason) for delivery, one in pairs if one.fate is Fate.REFUSED]
+    def _put(self, delivery: Delivery[Transcript]) -> Put:
+        made = document(delivery)
+        return Put.of(self._indices.write_alias(month_of(delivery.record)), identity(made), made)
 
     def _require(self, months: set[str]) -> None:
         """Makes the indices of these months that are not there. Raises ViewEmptied where one was there before."""
@@ -100,15 +96,14 @@ class IndexView:
             log.info("made the index of %s", month)
         self._seen = {index.month: index for index in self._indices.published()}
 
-    def _doubt(self, finals: Sequence[Delivery]) -> None:
+    def _doubt(self, finals: Sequence[Delivery[Transcript]]) -> None:
         """Raises ViewEmptied for partitions of which an earlier process may have written what is lost by now.
 
         They are asked for once: what comes first of a partition is then its first record.
         """
-        new = [one.source for one in finals if (one.source.topic, one.source.partition) not in self._written]
-        self._written |= {(source.topic, source.partition) for source in new}
-        first = {(source.topic, source.partition): source.offset for source in reversed(new)}
-        doubtful = frozenset(partition for partition, offset in first.items() if offset > 0)
+        new = [one.source for one in finals if partition_of(one.source) not in self._written]
+        self._written |= set(map(partition_of, new))
+        doubtful = not_from_start(new)
         if doubtful and self._is_incomplete:
             raise ViewEmptied(f"Elasticsearch at {self._settings.address} held no index", doubtful)
 

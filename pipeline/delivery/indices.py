@@ -25,14 +25,11 @@ LIVE: Final = "live"
 TEMPLATE_PRIORITY: Final = 200
 """To which the length of the prefix is added: of two that begin alike the longer one holds."""
 
-SETTINGS: Final = {
-    "number_of_shards": 1,
-    "auto_expand_replicas": "0-1",
-    "refresh_interval": "1s",
-    "analysis": ANALYSIS,
-}
+BASICS: Final[dict[str, Any]] = {"number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": "1s"}
 """The interval is named although it is the default: without it, an index that nobody searched for a while does not show
 new documents until somebody does."""
+
+SETTINGS: Final = BASICS | {"analysis": ANALYSIS}
 
 Action = dict[str, dict[str, Any]]
 
@@ -73,13 +70,7 @@ class Indices:
     def create(self, name: str, aliases: Mapping[str, Mapping[str, Any]]) -> bool:
         """Makes an index by the template; False where it is there already."""
         self.put_template()
-        try:
-            self.client.indices.create(index=name, aliases=aliases)
-        except BadRequestError as exc:
-            if exc.message != "resource_already_exists_exception":
-                raise
-            return False
-        return True
+        return created(self.client, name, aliases)
 
     def put_template(self) -> None:
         """What every index of the prefix is made by.
@@ -99,13 +90,7 @@ class Indices:
 
     def published(self) -> list[Index]:
         """The indices that searches ask."""
-        try:
-            found = self.client.indices.get_settings(index=self.read_alias, name="index.uuid")
-        except NotFoundError as exc:
-            if exc.meta.headers.get(PRODUCT) != "Elasticsearch":
-                raise UnsupportedProductError("not Elasticsearch", exc.meta, exc.body) from exc
-            return []
-        return [self._index(name, body["settings"]["index"]["uuid"]) for name, body in found.body.items()]
+        return [self._index(name, uuid) for name, uuid in uuids(self.client, self.read_alias).items()]
 
     def switch(self, new: Sequence[Index], old: Sequence[Index]) -> None:
         """Puts new indices behind the aliases in place of old ones, all at once."""
@@ -145,3 +130,31 @@ class Indices:
     def _index(self, name: str, uuid: str) -> Index:
         month, _, label = name.removeprefix(f"{self.settings.prefix}-").partition("-")
         return Index(name, month, label, uuid)
+
+
+def created(
+    client: Client,
+    name: str,
+    aliases: Mapping[str, Mapping[str, Any]],
+    mappings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> bool:
+    """Makes an index, as a template says where nothing else does; False where it is there already."""
+    try:
+        client.indices.create(index=name, aliases=aliases, mappings=mappings, settings=settings)
+    except BadRequestError as exc:
+        if exc.message != "resource_already_exists_exception":
+            raise
+        return False
+    return True
+
+
+def uuids(client: Client, alias: str) -> dict[str, str]:
+    """The indices behind an alias, by name, and their identities; none where there is no such alias."""
+    try:
+        found = client.indices.get_settings(index=alias, name="index.uuid")
+    except NotFoundError as exc:
+        if exc.meta.headers.get(PRODUCT) != "Elasticsearch":
+            raise UnsupportedProductError("not Elasticsearch", exc.meta, exc.body) from exc
+        return {}
+    return {name: body["settings"]["index"]["uuid"] for name, body in found.body.items()}

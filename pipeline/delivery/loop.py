@@ -1,4 +1,4 @@
-"""From the transcript topics to one view: take what is there, write it, and only then say that it is done.
+"""From the topics of a view to the view: take what is there, write it, and only then say that it is done.
 
 A view that does not answer is waited for, and the same batch written again: nothing else of the pipeline notices. What
 a view will never take goes to a dead-letter topic instead. The topics are the truth, so a view that was emptied is
@@ -9,13 +9,13 @@ import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from threading import Event
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol
 
 from pipeline.adapters.kafka.group import Partition, Record
 from pipeline.config import DeliverySettings
 from pipeline.delivery.batch import Backoff, Batch, letter_of, sorted_out
 from pipeline.delivery.health import ViewHealth
-from pipeline.delivery.view import View
+from pipeline.delivery.view import Content, View
 from pipeline.domain.types import DeadLetter, SourcePosition
 from pipeline.errors import BrokerUnreachable, ViewEmptied, ViewUnavailable, VoxflowError
 
@@ -54,13 +54,13 @@ class Letters(Protocol):
     def send(self, letters: Sequence[DeadLetter]) -> None: ...
 
 
-class DeliveryLoop:
+class DeliveryLoop(Generic[Content]):
     """Delivers to one view. ``chance`` gives numbers in [0, 1) that spread the pauses of several members."""
 
     def __init__(
         self,
         source: Source,
-        view: View,
+        view: View[Content],
         letters: Letters,
         settings: DeliverySettings,
         health: ViewHealth,
@@ -98,10 +98,13 @@ class DeliveryLoop:
             self._pause(1, stop)
             return
         if records or self._is_due(self._written_at_s, PROBE_EVERY_S):
-            self._see_through(sorted_out(records, self._view.name, self._now_ms()), stop)
+            self._see_through(self._sorted_out(records), stop)
         self._measure_lag(fresh=False)
 
-    def _see_through(self, batch: Batch, stop: Event) -> None:
+    def _sorted_out(self, records: Sequence[Record]) -> Batch[Content]:
+        return sorted_out(records, self._view.decode, self._view.name, self._now_ms())
+
+    def _see_through(self, batch: Batch[Content], stop: Event) -> None:
         """Tries until the batch is delivered, or ``stop`` is set: then it comes again to whoever reads next."""
         failures = 0
         while not self._delivered(batch):
@@ -113,7 +116,7 @@ class DeliveryLoop:
         self._written_at_s = self._now_s()
         self._health.answered(self._now_ms())
 
-    def _delivered(self, batch: Batch) -> bool:
+    def _delivered(self, batch: Batch[Content]) -> bool:
         """Whether the batch is written and its offsets committed; if not, the same batch is to be tried again."""
         try:
             self._rewind()
@@ -123,7 +126,7 @@ class DeliveryLoop:
             return False
         return True
 
-    def _written(self, batch: Batch) -> Batch:
+    def _written(self, batch: Batch[Content]) -> Batch[Content]:
         """What of the batch was written. Records of partitions that are to be read from their start come again."""
         try:
             refused = self._view.write(batch.deliveries)

@@ -24,12 +24,12 @@ from pipeline.adapters.kafka.scan import Span, Spans, StoredRecord, from_time, k
 from pipeline.codecs.avro import decode_transcript
 from pipeline.config import ElasticsearchSettings, KafkaSettings
 from pipeline.delivery.batch import Backoff
-from pipeline.delivery.bulk import Fate, Put, send
-from pipeline.delivery.documents import Document, document, month_of
+from pipeline.delivery.bulk import Fate, Put, refusals, send
+from pipeline.delivery.documents import Document, document, identity, month_of
 from pipeline.delivery.index import IndexView
 from pipeline.delivery.indices import Index, Indices
 from pipeline.delivery.view import Delivery, Refused
-from pipeline.domain.types import SourcePosition
+from pipeline.domain.types import SourcePosition, Transcript
 from pipeline.errors import RejectedRecord, ViewEmptied, ViewUnavailable
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ Progress = Callable[[int, int], None]
 class Writable(Protocol):
     """The part of a view that is needed here."""
 
-    def write(self, batch: Sequence[Delivery]) -> list[Refused]: ...
+    def write(self, batch: Sequence[Delivery[Transcript]]) -> list[Refused[Transcript]]: ...
 
 
 @dataclass(slots=True)
@@ -131,7 +131,7 @@ class Reading:
             self._first[number] = self._reached[number] = 0
         return {number: Span(self._reached[number], max(end, self._reached[number])) for number, end in ends.items()}
 
-    def _deliveries(self, records: Sequence[StoredRecord]) -> Iterator[Delivery]:
+    def _deliveries(self, records: Sequence[StoredRecord]) -> Iterator[Delivery[Transcript]]:
         for record in records:
             source = SourcePosition(self._topic, record.partition, record.offset)
             try:
@@ -166,15 +166,12 @@ class IndexRebuild:
             if reading.catch_up(self) <= LITTLE:
                 return
 
-    def write(self, batch: Sequence[Delivery]) -> list[Refused]:
+    def write(self, batch: Sequence[Delivery[Transcript]]) -> list[Refused[Transcript]]:
         """As a view does, into the new indices."""
-        finals = [delivery for delivery in batch if delivery.transcript.is_final]
+        finals = [delivery for delivery in batch if delivery.record.is_final]
         with answering(self._settings):
             outcomes = send(self._client, [self._put(one) for one in finals])
-        if failed := [one.reason for one in outcomes if one.fate in (Fate.FAILED, Fate.NO_INDEX)]:
-            raise ViewUnavailable(f"Elasticsearch at {self._settings.address} cannot store now: {failed[0]}")
-        pairs = zip(finals, outcomes, strict=True)
-        return [Refused(delivery, one.reason) for delivery, one in pairs if one.fate is Fate.REFUSED]
+        return refusals(finals, outcomes, self._settings)
 
     def switch(self) -> list[Index]:
         """Puts the new indices in the place of the old ones; those. Both exist, or live delivery could make another."""
@@ -197,8 +194,9 @@ class IndexRebuild:
         with suppress(ViewUnavailable):
             self.delete(list(self.made.values()))
 
-    def _put(self, delivery: Delivery) -> Put:
-        return Put.of(self._name(month_of(delivery.transcript)), document(delivery), alias=False)
+    def _put(self, delivery: Delivery[Transcript]) -> Put:
+        made = document(delivery)
+        return Put.of(self._name(month_of(delivery.record)), identity(made), made, alias=False)
 
     def _name(self, month: str) -> str:
         """The new index of a month, made when it is first needed."""
@@ -216,7 +214,8 @@ class IndexRebuild:
         name = self.made[old.month].name
         self._client.indices.refresh(index=old.name)  # what was written in the last second would not be found
         for documents in self._pages(old):
-            outcomes = send(self._client, [Put.of(name, one, only_newer=True, alias=False) for one in documents])
+            puts = [Put.of(name, identity(one), one, only_newer=True, alias=False) for one in documents]
+            outcomes = send(self._client, puts)
             self.carried += sum(one.is_new for one in outcomes)
             for one in outcomes:
                 if one.fate is not Fate.STORED:
@@ -236,7 +235,7 @@ class IndexRebuild:
         self._client.close_point_in_time(id=place)
 
 
-def patiently(view: Writable, batch: Sequence[Delivery]) -> list[Refused]:
+def patiently(view: Writable, batch: Sequence[Delivery[Transcript]]) -> list[Refused[Transcript]]:
     """Writes the batch, again after a pause where the view is busy or comes back soon. Raises ViewUnavailable.
 
     A view that was emptied is just what this is for: it has said so, and takes the batch at the next attempt.

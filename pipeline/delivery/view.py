@@ -6,34 +6,41 @@ newer one, leaves a view as it was, so the loop may write a batch again whenever
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from pipeline.domain.types import SourcePosition, Transcript
+from pipeline.domain.types import SourcePosition
+
+Content = TypeVar("Content")
+"""What a view's records hold: transcripts, or usage."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """A transcript and where its record stands; ``raw`` is the record itself, for the dead letters."""
+class Delivery(Generic[Content]):
+    """A record's content and where it stands; ``raw`` is the record as it came, for the dead letters."""
 
-    transcript: Transcript
+    record: Content
     source: SourcePosition
     raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Generic[Content]):
     """A record that a view will never take, and why."""
 
-    delivery: Delivery
+    delivery: Delivery[Content]
     reason: str
 
 
-class View(Protocol):
-    """One place where transcripts are looked up."""
+class View(Protocol[Content]):
+    """One place where transcripts, or usage, are looked up."""
 
     name: str
 
-    def write(self, batch: Sequence[Delivery]) -> list[Refused]:
+    def decode(self, raw: bytes) -> Content:
+        """The content of a record of the view's topics. Raises RejectedRecord."""
+        ...
+
+    def write(self, batch: Sequence[Delivery[Content]]) -> list[Refused[Content]]:
         """Returns once all of the batch is stored, but for the records refused for good.
 
         Raises ViewUnavailable if the view does not answer: the batch is to be written again later.

@@ -21,6 +21,7 @@ from pipeline.delivery.reading import StoredSegment
 from pipeline.delivery.search import Page, Query, Search
 from pipeline.delivery.sessions import SessionReader
 from pipeline.delivery.view import View
+from pipeline.domain.types import Transcript
 from pipeline.local import redis as server
 from pipeline.local.process import wait_until
 from tests.conftest import SearchNode, free_ports
@@ -49,7 +50,7 @@ class RedisServer:
 class Kept:
     """A view, and a way to read its finals that sees all that was written."""
 
-    view: View
+    view: View[Transcript]
     finals: Callable[[str], tuple[StoredSegment, ...]]
 
 

@@ -1,4 +1,4 @@
-"""Transcripts as the delivery meets them, and a view and a consumer group that live in memory."""
+"""Transcripts and usage as the delivery meets them, and a view and a consumer group that live in memory."""
 
 import itertools
 from collections import defaultdict
@@ -7,16 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.adapters.kafka.group import Partition, Record
-from pipeline.codecs.avro import encode_transcript
+from pipeline.codecs.avro import decode_transcript, decode_usage, encode_transcript, encode_usage
 from pipeline.delivery.batch import partition_of
 from pipeline.delivery.reading import StoredSegment, in_order
 from pipeline.delivery.view import Delivery, Refused
 from pipeline.domain.types import DeadLetter, SourcePosition, StageTimes, Transcript, TranscriptKind
+from pipeline.domain.usage import MINUTE_MS, Usage, UsageTotals, usage_of
 from pipeline.errors import BrokerUnreachable, ViewEmptied, ViewUnavailable
 from tests.client import helpers as transcripts
 
 FINALS = "finals"
+USAGE = "usage"
 NOW_MS = 1_700_000_000_000
+USED_FROM_MS = 1_699_999_980_000
+"""The start of a minute."""
+
 AWKWARD_ID = 'it\'s "quoted":{all}\nof it\r\n\\ \x00 * ? [a] :finals'
 
 _offsets = itertools.count()
@@ -43,13 +48,13 @@ def session_end(at_ms: int = 10_000, segments: int = 1, **fields: Any) -> Transc
     return transcripts.final(**given | {"times": StageTimes(closed_at_ms=NOW_MS + at_ms)} | fields)
 
 
-def delivery(transcript: Transcript, offset: int | None = None, topic: str = FINALS) -> Delivery:
+def delivery(transcript: Transcript, offset: int | None = None, topic: str = FINALS) -> Delivery[Transcript]:
     """The transcript as read from a topic of one partition; offsets rise by themselves."""
     place = SourcePosition(topic, 0, next(_offsets) if offset is None else offset)
     return Delivery(transcript, place, encode_transcript(transcript))
 
 
-def deliveries(*given: Transcript) -> list[Delivery]:
+def deliveries(*given: Transcript) -> list[Delivery[Transcript]]:
     return [delivery(one) for one in given]
 
 
@@ -57,6 +62,22 @@ def records(*values: Transcript | bytes, partition: int = 0) -> list[Record]:
     """A partition of the finals topic that holds these, from offset 0."""
     raw = [value if isinstance(value, bytes) else encode_transcript(value) for value in values]
     return [Record(SourcePosition(FINALS, partition, offset), value) for offset, value in enumerate(raw)]
+
+
+def used(minute: int = 0, revision: int = 1, tenant: str = "t", audio_ms: int | None = None) -> Usage:
+    """A tenant's usage of a minute; a second of audio each report."""
+    totals = UsageTotals(revision, 1, revision * 1000 if audio_ms is None else audio_ms)
+    return usage_of(tenant, USED_FROM_MS + minute * MINUTE_MS, totals, NOW_MS)
+
+
+def usage_records(*values: Usage | bytes) -> list[Record]:
+    """The usage topic, which has one partition, holding these from offset 0."""
+    raw = [value if isinstance(value, bytes) else encode_usage(value) for value in values]
+    return [Record(SourcePosition(USAGE, 0, offset), value) for offset, value in enumerate(raw)]
+
+
+def usage_deliveries(*values: Usage) -> list[Delivery[Usage]]:
+    return [Delivery(decode_usage(one.value), one.source, one.value) for one in usage_records(*values)]
 
 
 def _segment(segment: int) -> dict[str, Any]:
@@ -70,6 +91,7 @@ class MemoryView:
     """A view that keeps finals in a dictionary, and can be told to be away, emptied, or to refuse a text."""
 
     name: str = "memory"
+    decode = staticmethod(decode_transcript)
     stored: dict[str, dict[tuple[int, int], Transcript]] = field(default_factory=lambda: defaultdict(dict))
     unavailable: int = 0
     refuses: Callable[[Transcript], bool] = lambda transcript: False
@@ -77,14 +99,14 @@ class MemoryView:
     emptied: set[Partition] = field(default_factory=set)
     is_closed: bool = False
 
-    def write(self, batch: Sequence[Delivery]) -> list[Refused]:
+    def write(self, batch: Sequence[Delivery[Transcript]]) -> list[Refused[Transcript]]:
         if self.unavailable:
             self.unavailable -= 1
             raise ViewUnavailable("the memory is away")
         self.batches.append(len(batch))
-        refused = [Refused(one, "not wanted") for one in batch if self.refuses(one.transcript)]
+        refused = [Refused(one, "not wanted") for one in batch if self.refuses(one.record)]
         for one in batch:
-            self._keep(one.transcript)
+            self._keep(one.record)
         if lost := frozenset(self.emptied & {partition_of(one.source) for one in batch}):
             self.emptied -= lost
             self.stored.clear()
@@ -105,6 +127,26 @@ class MemoryView:
         newer = place not in segments or transcript.revision > segments[place].revision
         if transcript.is_final and newer and not self.refuses(transcript):
             segments[place] = transcript
+
+
+@dataclass
+class MemoryUsage:
+    """A view of usage that keeps minutes in a dictionary, and can be told to refuse a tenant."""
+
+    name: str = "usage"
+    decode = staticmethod(decode_usage)
+    stored: dict[tuple[str, int], Usage] = field(default_factory=dict)
+    refuses: str | None = None
+
+    def write(self, batch: Sequence[Delivery[Usage]]) -> list[Refused[Usage]]:
+        refused = [Refused(one, "not wanted") for one in batch if one.record.tenant == self.refuses]
+        for one in (delivery.record for delivery in batch if delivery.record.tenant != self.refuses):
+            kept = self.stored.setdefault((one.tenant, one.window_start_ms), one)
+            if one.revision >= kept.revision:
+                self.stored[one.tenant, one.window_start_ms] = one
+        return refused
+
+    def close(self) -> None: ...
 
 
 @dataclass

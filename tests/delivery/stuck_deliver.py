@@ -11,22 +11,25 @@ from random import random
 from threading import Event
 
 from pipeline.adapters.kafka import DeadLetterWriter, GroupReader
+from pipeline.codecs.avro import decode_transcript
 from pipeline.config import DeliverySettings, KafkaSettings
 from pipeline.delivery.health import ViewHealth
 from pipeline.delivery.loop import DeliveryLoop
 from pipeline.delivery.service import REDIS, make_view, topics_of
-from pipeline.delivery.view import Delivery, Refused
+from pipeline.delivery.view import Delivery, Refused, View
+from pipeline.domain.types import Transcript
 
 
 class StuckView:
     """Redis, but for the moment after a write that held something."""
 
     name = REDIS
+    decode = staticmethod(decode_transcript)
 
     def __init__(self) -> None:
-        self._view = make_view(REDIS, os.environ)
+        self._view: View[Transcript] = make_view(REDIS, os.environ)
 
-    def write(self, batch: Sequence[Delivery]) -> list[Refused]:
+    def write(self, batch: Sequence[Delivery[Transcript]]) -> list[Refused[Transcript]]:
         refused = self._view.write(batch)
         if batch:
             print("WRITTEN", file=sys.stderr, flush=True)

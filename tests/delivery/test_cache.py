@@ -213,7 +213,7 @@ def test_a_key_that_holds_something_else_refuses_its_session_and_no_other(
 ) -> None:
     redis.set(session_keys("odd")[1], "not a hash")
     (refused,) = cache.write(deliveries(final(0), final(0, session_id="odd"), final(1)))
-    assert refused.delivery.transcript.session_id == "odd"
+    assert refused.delivery.record.session_id == "odd"
     assert "'voxflow:finals:odd'" in refused.reason
     assert "delete it" in refused.reason
     assert len(read(sessions).finals) == 2

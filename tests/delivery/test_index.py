@@ -9,7 +9,7 @@ from pipeline.delivery.health import ViewHealth
 from pipeline.delivery.index import IndexView
 from pipeline.delivery.indices import Indices
 from pipeline.delivery.loop import DeliveryLoop
-from pipeline.domain.types import StageTimes
+from pipeline.domain.types import StageTimes, Transcript
 from pipeline.errors import SetupError, ViewEmptied, ViewUnavailable
 from tests.conftest import SearchNode
 from tests.delivery.conftest import Found
@@ -135,7 +135,7 @@ def test_a_node_that_is_away_is_unavailable_and_takes_the_same_batch_when_it_is_
     assert found.texts() == ["text 0", "text 1"]
 
 
-def a_loop(index: IndexView, count: int) -> tuple[DeliveryLoop, MemoryGroup]:
+def a_loop(index: IndexView, count: int) -> tuple[DeliveryLoop[Transcript], MemoryGroup]:
     """Delivery of that many finals, ten at a time."""
     group = MemoryGroup.of(records(*(final(number) for number in range(count))))
     health, settings = ViewHealth("elasticsearch"), DeliverySettings(batch_size=10)
@@ -161,7 +161,7 @@ def test_an_index_deleted_in_mid_stream_is_whole_again_at_the_end(index: IndexVi
     assert found.texts() == [f"text {number}" for number in range(100)]
 
 
-def steps(loop: DeliveryLoop, count: int) -> None:
+def steps(loop: DeliveryLoop[Transcript], count: int) -> None:
     for _ in range(count):
         loop.step(Event())
 
@@ -169,7 +169,7 @@ def steps(loop: DeliveryLoop, count: int) -> None:
 def test_texts_of_a_megabyte_do_not_become_one_immense_request(index: IndexView, found: Found) -> None:
     batch = deliveries(*(final(number, text=f"{number} " + "word " * 200_000) for number in range(20)))
     assert index.write(batch) == []
-    assert [len(one) for one in found.texts()] == [len(one.transcript.text) for one in batch]
+    assert [len(one) for one in found.texts()] == [len(one.record.text) for one in batch]
 
 
 def test_what_is_older_than_it_is_kept_is_deleted(search_node: SearchNode, found: Found, index: IndexView) -> None:

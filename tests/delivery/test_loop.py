@@ -10,7 +10,18 @@ from pipeline.delivery.health import ViewHealth
 from pipeline.delivery.loop import DeliveryLoop
 from pipeline.errors import BrokerUnreachable, SetupError
 from pipeline.testing import ManualClock
-from tests.delivery.helpers import FINALS, MemoryGroup, MemoryLetters, MemoryView, final, records
+from tests.delivery.helpers import (
+    FINALS,
+    USAGE,
+    MemoryGroup,
+    MemoryLetters,
+    MemoryUsage,
+    MemoryView,
+    final,
+    records,
+    usage_records,
+    used,
+)
 
 SETTINGS = DeliverySettings(batch_size=3, first_pause_ms=100, longest_pause_ms=400)
 WHOLE = [final(segment) for segment in range(5)]
@@ -185,3 +196,19 @@ def test_a_loop_that_fails_for_good_leaves_the_group_and_raises() -> None:
     with pytest.raises(SetupError, match="the topic is missing"):
         bench.loop.run(bench.stop)
     assert bench.group.is_closed
+
+
+def test_usage_is_delivered_as_texts_are_and_its_dead_letters_are_of_no_session() -> None:
+    newest, other = used(revision=3), used(tenant="other")
+    group = MemoryGroup.of(usage_records(newest, used(revision=2), b"no avro", other, used(tenant="odd")))
+    view, letters, health = MemoryUsage(refuses="odd"), MemoryLetters(), ViewHealth("usage")
+    loop = DeliveryLoop(group, view, letters, SETTINGS, health, lambda: 1.0)
+    for _ in range(2):
+        loop.step(Event())
+    assert list(view.stored.values()) == [newest, other]
+    assert [(one.error, one.session_id) for one in letters.sent] == [
+        ("UndecodableRecord", None),
+        ("RefusedByView", None),
+    ]
+    assert group.committed == {(USAGE, 0): 5}
+    assert (health.report().written, health.report().dead_letters) == (3, 2)

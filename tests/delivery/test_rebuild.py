@@ -156,7 +156,7 @@ def test_a_view_that_is_away_for_a_moment_delays_the_rebuild_and_no_more(kafka: 
 
 def test_progress_ends_at_all_of_it(kafka: KafkaSettings) -> None:
     class Blind:
-        def write(self, batch: Sequence[Delivery]) -> list[Refused]:
+        def write(self, batch: Sequence[Delivery[Transcript]]) -> list[Refused[Transcript]]:
             return []
 
     publish(kafka, many(0, 1_100))

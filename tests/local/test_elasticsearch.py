@@ -47,6 +47,8 @@ def test_passwords_and_keys_are_never_shown() -> None:
         ("VOXFLOW_ELASTICSEARCH_URL", "http://user:secret@search:port"),
         ("VOXFLOW_ELASTICSEARCH_URL", ""),
         ("VOXFLOW_ELASTICSEARCH_PREFIX", "Has Capitals"),
+        ("VOXFLOW_ELASTICSEARCH_USAGE_INDEX", "Has Capitals"),
+        ("VOXFLOW_ELASTICSEARCH_USAGE_INDEX", "voxflow-transcripts"),
         ("VOXFLOW_RETENTION_DAYS", "-1"),
     ],
 )
