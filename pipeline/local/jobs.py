@@ -16,6 +16,7 @@ SUBMIT_TIMEOUT_S = 180.0
 RUNNING_TIMEOUT_S = 120.0
 CANCEL_TIMEOUT_S = 30.0
 HOPELESS_FAILURES = 3
+NO_TASK_MANAGER = "NoResourceAvailableException"
 ERROR = re.compile(r"^(?:\S+: )?[\w.]*(?:[Ee]rror|Exception): .*", re.MULTILINE)
 SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 
@@ -45,7 +46,8 @@ class Jobs:
 
     def await_running(self, job_id: str) -> None:
         """Waits until all tasks of the job run; cancels a job that does not. Raises StackError with its failure."""
-        wait_until(lambda: self.rest.all_tasks_run(job_id) or self._is_hopeless(job_id), RUNNING_TIMEOUT_S)
+        before = self._own_failures(job_id)
+        wait_until(lambda: self.rest.all_tasks_run(job_id) or self._is_hopeless(job_id, before), RUNNING_TIMEOUT_S)
         if self.rest.all_tasks_run(job_id):
             return
         failures = self.rest.failures(job_id) or [f"its tasks did not start within {RUNNING_TIMEOUT_S:.0f} s"]
@@ -82,8 +84,12 @@ class Jobs:
         self.log.write_text(run.stdout)
         return run.stdout
 
-    def _is_hopeless(self, job_id: str) -> bool:
-        return self._is_over(job_id) or len(self.rest.failures(job_id)) >= HOPELESS_FAILURES
+    def _is_hopeless(self, job_id: str, before: int) -> bool:
+        return self._is_over(job_id) or self._own_failures(job_id) - before >= HOPELESS_FAILURES
+
+    def _own_failures(self, job_id: str) -> int:
+        """How often it failed, but for want of a TaskManager: one that is starting ends that by itself."""
+        return sum(NO_TASK_MANAGER not in failure for failure in self.rest.failures(job_id))
 
     def _is_over(self, job_id: str) -> bool:
         return all(job.is_over for job in self.rest.jobs() if job.job_id == job_id)

@@ -20,6 +20,7 @@ from pipeline.flink.settings import JobSettings
 from tests.domain.helpers import EnergyDetector
 from tests.flink.harness import KeyedState, Operator
 
+STORED_AT_MS = 1_500
 RATES_HZ = {Codec.MULAW: 8_000, Codec.ALAW: 8_000}
 
 
@@ -35,8 +36,15 @@ def records(codec: Codec) -> list[bytes]:
     return [encode_chunk(chunk) for chunk in chunks]
 
 
+class StoredAt:
+    """The context of a record that Kafka stored at that time."""
+
+    def timestamp(self) -> int:
+        return STORED_AT_MS
+
+
 def ingested(raw: bytes | None) -> list[Any]:
-    return list(IngestFunction("audio").process_element(Row(raw, 3, 42), None))
+    return list(IngestFunction("audio").process_element(Row(raw, 3, 42, None), StoredAt()))
 
 
 def test_a_valid_record_goes_on_with_its_bytes_and_its_place() -> None:
@@ -48,7 +56,7 @@ def test_a_valid_record_goes_on_with_its_bytes_and_its_place() -> None:
 
 @pytest.mark.parametrize("raw", [None, b"", b"no Avro"])
 def test_a_record_that_is_no_chunk_becomes_a_dead_letter_with_its_place(raw: bytes | None) -> None:
-    ((tag, row),) = ingested(raw)
+    (tag, row), *_ = ingested(raw)
     letter = decode_dead_letter(row[1])
     assert (tag, letter.raw, letter.source.offset, letter.error) == (DEAD_LETTERS, raw or b"", 42, "UndecodableRecord")
 
