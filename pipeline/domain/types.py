@@ -21,7 +21,7 @@ session's audio clock.
 Audio inside the pipeline is 16-bit: shape (samples,), dtype int16, 16 kHz. Engines take float32 in [-1, 1].
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -240,10 +240,6 @@ class Transcript:
     @property
     def is_final(self) -> bool:
         return self.kind is TranscriptKind.FINAL
-
-    def emitted(self, at_ms: int) -> "Transcript":
-        """The same transcript, stamped as it leaves the job."""
-        return replace(self, times=replace(self.times, emitted_at_ms=at_ms))
 
 
 @dataclass(frozen=True, slots=True)
