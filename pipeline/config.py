@@ -4,6 +4,7 @@ Only entry points (the command line, jobs/) call ``from_environ``; everything be
 A malformed variable is reported with its name, its value and what was expected.
 """
 
+import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -188,6 +189,11 @@ class StackSettings:
             slots_per_task_manager=integer(environ, "VOXFLOW_SLOTS", 2),
             checkpoint_interval_ms=integer(environ, "VOXFLOW_CHECKPOINT_INTERVAL_MS", 2_000),
         )
+
+
+def default_execution_mode() -> str:
+    """Thread mode, several times faster, where pemja, the bridge it needs, is published: on Linux for x86_64."""
+    return "thread" if (platform.system(), platform.machine()) == ("Linux", "x86_64") else "process"
 
 
 def integer(environ: Mapping[str, str], name: str, default: int) -> int:

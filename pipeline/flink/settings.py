@@ -1,17 +1,11 @@
 """The settings of the transcription job, as its operators carry them to the cluster."""
 
-import platform
 from dataclasses import dataclass, field
 
-from pipeline.config import KafkaSettings
+from pipeline.config import KafkaSettings, default_execution_mode
 from pipeline.domain.session import SessionSettings
 from pipeline.domain.usage import UsageSettings
 from pipeline.engines.base import EngineSettings
-
-
-def default_execution_mode() -> str:
-    """Thread mode, several times faster, where pemja, the bridge it needs, is published: on Linux for x86_64."""
-    return "thread" if (platform.system(), platform.machine()) == ("Linux", "x86_64") else "process"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ Three things make PyFlink jobs run on it in thread mode:
 import importlib.util
 import json
 import os
-import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from shlex import quote
 
 from ruamel.yaml import YAML
 
-from pipeline.config import StackSettings
+from pipeline.config import StackSettings, default_execution_mode
 from pipeline.errors import SetupError
 from pipeline.local.ports import Port
 from pipeline.local.process import Process
@@ -132,16 +131,11 @@ def configuration(settings: StackSettings) -> Mapping[str, str | int | bool]:
         "execution.buffer-timeout.interval": "5 ms",
         "classloader.parent-first-patterns.additional": "pemja.",
         "classloader.check-leaked-classloader": False,
-        "python.execution-mode": execution_mode(),
+        "python.execution-mode": default_execution_mode(),
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         "python.fn-execution.bundle.time": 10,
     }
-
-
-def execution_mode() -> str:
-    """Thread mode where its bridge, pemja, is published (Linux on x86_64); else process mode, which is slower."""
-    return "thread" if platform.machine() == "x86_64" else "process"
 
 
 def java_options() -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config import StackSettings
+from pipeline.config import StackSettings, default_execution_mode
 from pipeline.errors import StackError
 from pipeline.local import elasticsearch, flink, kafka, redis
 from pipeline.local.java import ensure_jars
@@ -64,7 +64,7 @@ class Stack:
         """Starts what is not running and waits until all of it serves. Raises StackError."""
         ensure_jars(self.settings.java, report)
         flink.prepare(self.settings)
-        if flink.execution_mode() == "process":
+        if default_execution_mode() == "process":
             report("this machine's Flink jobs run in process mode, which is slower: pemja is made for x86_64 only")
         services, began = self.services(), time.monotonic()
         started = start_missing(services, report)
