@@ -16,7 +16,7 @@ from dataclasses import replace
 from pipeline.config import KafkaSettings
 from pipeline.engines.base import EngineSettings
 from pipeline.flink.graph import build
-from pipeline.flink.settings import JobSettings
+from pipeline.flink.settings import Guarantee, JobSettings
 
 
 def parse(argv: Sequence[str]) -> JobSettings:
@@ -39,6 +39,27 @@ def parse(argv: Sequence[str]) -> JobSettings:
     parser.add_argument(
         "--checkpoint-interval-ms", type=int, default=defaults.checkpoint_interval_ms, help="default: %(default)s"
     )
+    parser.add_argument(
+        "--finals",
+        type=Guarantee,
+        choices=tuple(Guarantee),
+        default=defaults.finals,
+        help="how often a restarted job writes a final: exactly-once in Kafka's transactions, read by consumers with "
+        "isolation.level=read_committed once the next checkpoint is complete (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--idle-ms",
+        type=int,
+        default=defaults.session.idle_ms,
+        help="a session without a chunk for so long ends (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--linger-ms",
+        type=int,
+        default=defaults.session.linger_ms,
+        help="an ended session is remembered for so long, against chunks that come late or again, and its transcripts "
+        "for twice as long (default: %(default)s)",
+    )
     args = parser.parse_args(argv)
     return replace(
         defaults,
@@ -47,6 +68,9 @@ def parse(argv: Sequence[str]) -> JobSettings:
         parallelism=args.parallelism,
         execution_mode=args.execution_mode,
         checkpoint_interval_ms=args.checkpoint_interval_ms,
+        transcript_linger_ms=2 * args.linger_ms,
+        finals=args.finals,
+        session=replace(defaults.session, idle_ms=args.idle_ms, linger_ms=args.linger_ms),
         kafka=KafkaSettings(args.bootstrap_servers, kafka.topics.prefixed(args.topic_prefix)),
         engine=EngineSettings.from_environ(os.environ),
     )

@@ -13,9 +13,11 @@
     └── SetupError            something outside is missing or wrong: stop, and tell the user the cure
         ├── ModelMissing          a model file is absent or not the one expected
         ├── ProviderMissing       the execution provider asked for is not installed
+        ├── EngineStuck           calls of the engine hang, and no other engine can be had in this process
         ├── AudioFileError        a file that cannot be read as audio
         ├── BrokerUnreachable     Kafka does not answer
-        └── StackError            a server of the local stack did not start or stop
+        ├── StackError            a server of the local stack did not start or stop
+        └── UnknownSnapshot       state that another release of the job wrote and this one cannot read
 
 Messages name the place, the value and the cure, in one line: the command line prints them as they are.
 """
@@ -77,6 +79,10 @@ class ProviderMissing(SetupError):
     """The execution provider that was asked for is not installed."""
 
 
+class EngineStuck(SetupError):
+    """Too many calls of the engine never came back, or no engine could be loaded in the place of one that hangs."""
+
+
 class AudioFileError(SetupError):
     """A file that does not exist or cannot be read as audio."""
 
@@ -87,3 +93,7 @@ class BrokerUnreachable(SetupError):
 
 class StackError(SetupError):
     """A server of the local stack could not be started, reached or stopped."""
+
+
+class UnknownSnapshot(SetupError):
+    """State of the job in a form that this release cannot read: it is newer, or was never known."""

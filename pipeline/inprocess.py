@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.codecs.decoders import make_decoder
 from pipeline.codecs.validate import validate_chunk
+from pipeline.domain.actions import Action, Rejected
 from pipeline.domain.assembler import Assembler
 from pipeline.domain.ports import Recognizer
-from pipeline.domain.session import Action, Ports, Rejected, Session, SessionSettings
+from pipeline.domain.session import Ports, Session, SessionSettings
 from pipeline.domain.types import (
     AudioChunk,
     InferenceRequest,
@@ -65,7 +66,7 @@ class InProcessPipeline:
             session = self._sessions[chunk.session_id] = Session(self._settings, self._ports, chunk)
             self._assemblers[chunk.session_id] = Assembler()
         received = Received(chunk, b"", SourcePosition("", 0, chunk.seq), now_ms)
-        actions = session.receive(received)
+        actions = session.receive(received, now_ms)
         yield from self._carry_out(actions, self._assemblers[chunk.session_id])
         if session.ended:
             del self._sessions[chunk.session_id], self._assemblers[chunk.session_id]

@@ -2,16 +2,18 @@
 
 Results and the ends of segments come on two ways and in any order between them. Partials go out as they come while
 their segment is open; the final of a closed segment goes out once its result is there, in the order in which the
-segments closed; the end of the session goes out last.
+segments closed; the end of the session goes out last. What is known of a session is kept for a while after its end, so
+that answers which straggle are recognised as such; later ones are told by their age.
 """
 
 from collections import deque
 from dataclasses import replace
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from pipeline.domain.agreement import Agreement
 from pipeline.domain.plain import from_plain, to_plain
 from pipeline.domain.ports import Plain
+from pipeline.domain.snapshots import SnapshotFormat
 from pipeline.domain.types import (
     InferenceResult,
     RequestKind,
@@ -22,7 +24,14 @@ from pipeline.domain.types import (
     TranscriptKind,
 )
 
-SNAPSHOT_VERSION = 1
+TRANSCRIPTS: Final = SnapshotFormat("a session's transcripts", oldest=1)
+
+
+MEMORY_MS: Final = 60_000
+"""How long the transcripts of a session that ended are remembered."""
+
+DOUBT_MS: Final = 3_600_000
+"""How long an answer is kept that came so late that it may be to a session that is over."""
 
 
 class OpenSegment:
@@ -32,6 +41,11 @@ class OpenSegment:
         self.agreement = Agreement()
         self.shown_revision = -1
         self.candidate: InferenceResult | None = None
+
+    @property
+    def answered_at_ms(self) -> int:
+        """When the engine gave the candidate; 0 while there is none."""
+        return self.candidate.times.recognised_at_ms if self.candidate else 0
 
     def take(self, result: InferenceResult) -> None:
         """Keep what may turn out to be the final: the newest result that was asked for as one."""
@@ -45,7 +59,7 @@ PlainSegment = tuple[int, int, list[str], list[str], int, Plain]
 
 
 class AssemblerSnapshot(TypedDict):
-    """Plain data only. Read ``version`` before anything else."""
+    """Plain data only. ``TRANSCRIPTS`` reads ``version`` before anything else is read."""
 
     version: int
     open: list[PlainSegment]
@@ -55,29 +69,43 @@ class AssemblerSnapshot(TypedDict):
 
 
 class Assembler:
-    """The transcripts of one session."""
+    """The transcripts of one session, remembered for ``memory_ms`` after its end.
 
-    def __init__(self) -> None:
+    An answer half as old as that may be to a session that was forgotten (half, since clocks differ): it is not shown as
+    a partial, and unless it may yet become a final it is dropped.
+    """
+
+    def __init__(self, memory_ms: int = MEMORY_MS) -> None:
+        self._memory_ms = memory_ms
         self._open: dict[tuple[int, int], OpenSegment] = {}
         self._closing: deque[SegmentClosed | SessionEnded] = deque()
         self._emitted: dict[int, int] = {}
         self._ended_at_ms: int | None = None
 
     @property
-    def ended_at_ms(self) -> int | None:
-        """When the session's end went out; its state may go some time later, after stragglers."""
-        return self._ended_at_ms
+    def blank(self) -> bool:
+        """Whether nothing is known."""
+        return self._ended_at_ms is None and not (self._open or self._closing or self._emitted)
+
+    def forgettable_at_ms(self) -> int | None:
+        """From when on all of this may be forgotten; None while the session goes on, for its end will come."""
+        if self._ended_at_ms is not None:
+            return self._ended_at_ms + self._memory_ms
+        if self._emitted or self._closing or not all(self._is_doubtful(segment) for segment in self._open.values()):
+            return None
+        return max((segment.answered_at_ms + DOUBT_MS for segment in self._open.values()), default=None)
 
     def on_result(self, result: InferenceResult, now_ms: int) -> list[Transcript]:
         """Take the answer to a request."""
-        if self._is_over(result):
+        old = self._is_old(result, now_ms)
+        if self._is_over(result) or (old and result.kind is RequestKind.PARTIAL):
             return []
         self._ended_at_ms = None  # every segment closes before the end: a later one means that the session goes on
         segment = self._open.setdefault((result.channel, result.segment), OpenSegment())
         segment.take(result)
         if result.kind is RequestKind.FINAL or self._is_closing(result):
             return self._settle(now_ms)
-        return self._partial(segment, result, now_ms)
+        return [] if old else self._partial(segment, result, now_ms)
 
     def on_closed(self, marker: SegmentClosed | SessionEnded, now_ms: int) -> list[Transcript]:
         """Take the certainty that a segment, or the session, has ended."""
@@ -88,7 +116,7 @@ class Assembler:
 
     def snapshot(self) -> AssemblerSnapshot:
         return {
-            "version": SNAPSHOT_VERSION,
+            "version": TRANSCRIPTS.version,
             "open": [_plain_segment(*key, segment) for key, segment in self._open.items()],
             "closing": [(type(marker).__name__, to_plain(marker)) for marker in self._closing],
             "emitted": dict(self._emitted),
@@ -96,8 +124,10 @@ class Assembler:
         }
 
     @classmethod
-    def restored(cls, saved: AssemblerSnapshot) -> "Assembler":
-        assembler = cls()
+    def restored(cls, saved: AssemblerSnapshot, memory_ms: int = MEMORY_MS) -> "Assembler":
+        """The assembler of a snapshot. Raises UnknownSnapshot."""
+        saved = TRANSCRIPTS.upgraded(saved)
+        assembler = cls(memory_ms)
         for channel, number, settled, tail, shown, candidate in saved["open"]:
             segment = assembler._open[channel, number] = OpenSegment()
             segment.agreement = Agreement(tuple(settled), tuple(tail))
@@ -111,6 +141,15 @@ class Assembler:
         assembler._emitted = dict(saved["emitted"])
         assembler._ended_at_ms = saved["ended_at_ms"]
         return assembler
+
+    def _is_doubtful(self, segment: OpenSegment) -> bool:
+        """Whether all that is known of the segment is an answer that may be to a session which was forgotten."""
+        answer = segment.candidate
+        return answer is not None and segment.shown_revision < 0 and self._is_old(answer, segment.answered_at_ms)
+
+    def _is_old(self, result: InferenceResult, now_ms: int) -> bool:
+        asked_at_ms = result.times.requested_at_ms
+        return asked_at_ms > 0 and now_ms - asked_at_ms >= self._memory_ms // 2
 
     def _is_over(self, result: InferenceResult) -> bool:
         return result.segment <= self._emitted.get(result.channel, -1)

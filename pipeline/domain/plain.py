@@ -9,6 +9,9 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
+from pipeline.domain.snapshots import CURE
+from pipeline.errors import UnknownSnapshot
+
 T = TypeVar("T")
 
 
@@ -26,10 +29,13 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(wanted: type[T], plain: Any) -> T:
-    """The ``wanted`` dataclass from what ``to_plain`` made of one. Raises TypeError where fields do not fit."""
+    """The ``wanted`` dataclass from what ``to_plain`` made of one.
+
+    Raises UnknownSnapshot for a field that only a later release knows, TypeError where one is missing.
+    """
     types = _field_types(cast(Hashable, wanted))
     if unknown := plain.keys() - types.keys():
-        raise TypeError(f"{wanted.__name__} has no field {', '.join(sorted(unknown))}")
+        raise UnknownSnapshot(f"{wanted.__name__} has no field {', '.join(sorted(unknown))} in this release: {CURE}")
     return wanted(**{name: _field_from_plain(types[name], item) for name, item in plain.items()})
 
 

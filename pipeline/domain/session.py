@@ -7,29 +7,28 @@ one that was never disturbed.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypedDict
 
 import numpy as np
 
-from pipeline.domain.ordering import Missing, Ordering, OrderingSettings, OrderingState
-from pipeline.domain.plain import from_plain, to_plain
-from pipeline.domain.ports import AudioDecoder, DecoderFactory, DetectorFactory, Plain
+from pipeline.domain.actions import Action, Rejected, closed_of, ended_of, request_of
+from pipeline.domain.ordering import Missing, Ordering, OrderingSettings
+from pipeline.domain.plain import from_plain
+from pipeline.domain.ports import AudioDecoder, DecoderFactory, DetectorFactory
 from pipeline.domain.retained_audio import AudioBlock, AudioJournal
-from pipeline.domain.track import Closed, Track, TrackSettings, TrackSnapshot, Wanted
-from pipeline.domain.types import (
-    SAMPLES_PER_MS,
-    AudioChunk,
-    Codec,
-    InferenceRequest,
-    Pcm16,
-    Received,
-    SegmentClosed,
-    SessionEnded,
-    StageTimes,
+from pipeline.domain.session_snapshot import (
+    SESSION,
+    AudioFormat,
+    Progress,
+    SessionSnapshot,
+    restored_decoder,
+    restored_format,
+    restored_ordering,
+    restored_tracks,
+    session_snapshot,
 )
+from pipeline.domain.track import Closed, Track, TrackSettings, Wanted
+from pipeline.domain.types import SAMPLES_PER_MS, AudioChunk, Pcm16, Received, RequestKind
 from pipeline.errors import InvalidChunk, OutOfSequence, RejectedRecord
-
-SNAPSHOT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,52 +44,7 @@ class SessionSettings:
     gap_timeout_ms: int = 2_000
     idle_ms: int = 30_000
     linger_ms: int = 30_000
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A chunk that could not be used, and why."""
-
-    received: Received
-    error: RejectedRecord
-
-
-Action = InferenceRequest | SegmentClosed | SessionEnded | Rejected
-
-
-@dataclass
-class Progress:
-    """Who a session is and how far it has come: plain values, all in a snapshot.
-
-    ``chunk_ms`` is the duration of the newest chunk, ``origin_at_ms`` the wall-clock time of the audio clock's zero as
-    that chunk tells it, ``finished`` whether the producer itself ended the stream. ``heard_samples`` counts what was
-    decoded, those of each channel.
-    """
-
-    session_id: str
-    tenant: str
-    language: str | None
-    chunk_ms: int = 0
-    origin_at_ms: int = 0
-    gap_ms: int = 0
-    heard_samples: int = 0
-    segments: int = 0
-    partition: int = -1
-    first_offset: int = -1
-    last_offset: int = -1
-    ended_at_ms: int | None = None
-    finished: bool = False
-
-
-class SessionSnapshot(TypedDict):
-    """Plain data only. Read ``version`` before anything else."""
-
-    version: int
-    progress: dict[str, Plain]
-    ordering: tuple[int, int, list[tuple[int, int]], list[Plain]]
-    format: tuple[str, int, int] | None
-    decoder: dict[str, Plain] | None
-    tracks: list[TrackSnapshot]
+    partial_lag_ms: int = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +63,11 @@ class Session:
         self._ports = ports
         self._at = Progress(first.session_id, first.tenant, first.language)
         self._ordering = Ordering(settings.ordering)
-        self._format: tuple[str, int, int] | None = None
+        self._format: AudioFormat | None = None
         self._decoder: AudioDecoder | None = None
         self._tracks: list[Track] = []
         self._last_heard_at_ms = 0
+        self._partials_withheld = 0
 
     @property
     def ended(self) -> bool:
@@ -143,7 +98,7 @@ class Session:
         """Whether the session has ended and lingered long enough for its state to go."""
         return self.ended and now_ms >= self.deadline_ms()
 
-    def receive(self, item: Received) -> list[Action]:
+    def receive(self, item: Received, now_ms: int) -> list[Action]:
         """Take one chunk, in whatever order it comes. Audio after an end by silence opens the session again."""
         if self._at.finished and item.chunk.seq >= self._ordering.expected_seq:
             return [Rejected(item, _after_the_end(item.chunk))]
@@ -151,10 +106,10 @@ class Session:
             released = self._ordering.offer(item)
         except OutOfSequence as error:
             return [Rejected(item, error)]
-        self._last_heard_at_ms = item.at_ms
+        self._last_heard_at_ms = now_ms
         if released or self._ordering.holds_back:
             self._at.ended_at_ms = None
-        return self._take_all(released, item.at_ms)
+        return self._take_all(released, now_ms)
 
     def wake(self, now_ms: int) -> list[Action]:
         """Act on the time that passed: give up what is missing, end what has gone quiet."""
@@ -169,18 +124,14 @@ class Session:
         """Start all waiting anew: after a restore, silence says nothing about the producer."""
         self._last_heard_at_ms = now_ms
 
+    def partials_withheld(self) -> int:
+        """How many partials were not asked for, because of a lag, since the last call."""
+        count, self._partials_withheld = self._partials_withheld, 0
+        return count
+
     def snapshot(self) -> SessionSnapshot:
         """All but the retained audio, which operators keep by ``audio_journals``."""
-        order = self._ordering.snapshot()
-        held = [to_plain(item) for item in order.held]
-        return {
-            "version": SNAPSHOT_VERSION,
-            "progress": vars(self._at).copy(),
-            "ordering": (order.expected_seq, order.newest_captured_at_ms, list(order.gaps), held),
-            "format": self._format,
-            "decoder": self._decoder.snapshot() if self._decoder else None,
-            "tracks": [track.snapshot() for track in self._tracks],
-        }
+        return session_snapshot(self._at, self._ordering, self._format, self._decoder, self._tracks)
 
     def audio_journals(self) -> list[AudioJournal]:
         """What changed in each channel's retained audio since the last call."""
@@ -194,30 +145,18 @@ class Session:
     def restored(
         cls, settings: SessionSettings, ports: Ports, saved: SessionSnapshot, audio: Mapping[int, list[AudioBlock]]
     ) -> "Session":
-        """The session of a snapshot, with the retained blocks of each channel."""
+        """The session of a snapshot, with the retained blocks of each channel. Raises UnknownSnapshot."""
+        saved = SESSION.upgraded(saved)
         session = cls.__new__(cls)
-        session._settings, session._ports, session._last_heard_at_ms = settings, ports, 0
-        session._at = Progress(**saved["progress"])  # type: ignore[arg-type]
-        expected, newest, gaps, held = saved["ordering"]
-        order = OrderingState(expected, newest, tuple(gaps), tuple(from_plain(Received, item) for item in held))
-        session._ordering = Ordering(settings.ordering, order)
-        session._format = tuple(saved["format"]) if saved["format"] else None  # type: ignore[assignment]
-        session._decoder = session._restored_decoder(saved["decoder"])
-        session._tracks = [
-            session._restored_track(track, audio.get(channel, [])) for channel, track in enumerate(saved["tracks"])
-        ]
+        session._settings, session._ports = settings, ports
+        session._at = from_plain(Progress, saved["progress"])
+        session._ordering = restored_ordering(settings.ordering, saved)
+        session._format = restored_format(saved)
+        session._decoder = restored_decoder(ports.make_decoder, saved)
+        session._tracks = restored_tracks(settings.track, ports.make_detector, saved, audio)
+        session._last_heard_at_ms = 0
+        session._partials_withheld = 0
         return session
-
-    def _restored_decoder(self, saved: dict[str, Plain] | None) -> AudioDecoder | None:
-        if self._format is None or saved is None:
-            return None
-        codec, sample_rate_hz, channels = self._format
-        return self._ports.make_decoder(Codec(codec), sample_rate_hz, channels, saved)
-
-    def _restored_track(self, saved: TrackSnapshot, blocks: list[AudioBlock]) -> Track:
-        track = Track(self._settings.track, self._ports.make_detector(saved["detector"]))
-        track.restore(saved, tuple(blocks))
-        return track
 
     def _take_all(self, released: list[Received | Missing], now_ms: int) -> list[Action]:
         actions: list[Action] = []
@@ -251,6 +190,7 @@ class Session:
         if at.first_offset < 0:
             at.first_offset = item.source.offset
         at.partition, at.last_offset = item.source.partition, item.source.offset
+        at.stored_at_ms = item.stored_at_ms
 
     def _decoded(self, chunk: AudioChunk) -> Pcm16:
         if not chunk.packets:
@@ -302,62 +242,33 @@ class Session:
         actions = self._on_each_track(lambda track, _: track.flush(), now_ms)
         at = self._at
         at.ended_at_ms = now_ms
-        ended = SessionEnded(
-            session_id=at.session_id,
-            tenant=at.tenant,
-            segments=at.segments,
-            duration_ms=self._clock_ms(),
-            gap_ms=at.gap_ms,
-            source_partition=at.partition,
-            source_first_offset=at.first_offset,
-            source_last_offset=at.last_offset,
-            ended_at_ms=now_ms,
-        )
+        ended = ended_of(at, self._clock_ms(), now_ms)
         if at.finished:
             self._tracks, self._decoder = [], None
         return [*actions, ended]
 
     def _on_each_track(self, listen: Callable[[Track, int], list[Wanted | Closed]], now_ms: int) -> list[Action]:
         return [
-            self._request(found, channel, now_ms) if isinstance(found, Wanted) else self._closed(found, channel, now_ms)
+            action
             for channel, track in enumerate(self._tracks)
             for found in listen(track, channel)
+            if (action := self._action(found, channel, now_ms)) is not None
         ]
 
-    def _request(self, wanted: Wanted, channel: int, now_ms: int) -> InferenceRequest:
-        at = self._at
-        end_ms = wanted.end_sample // SAMPLES_PER_MS
-        return InferenceRequest(
-            session_id=at.session_id,
-            tenant=at.tenant,
-            channel=channel,
-            segment=wanted.segment,
-            revision=wanted.revision,
-            kind=wanted.kind,
-            start_ms=wanted.start_sample // SAMPLES_PER_MS,
-            end_ms=end_ms,
-            audio=wanted.audio.tobytes(),
-            language=at.language,
-            times=StageTimes(captured_at_ms=at.origin_at_ms + end_ms, received_at_ms=now_ms, requested_at_ms=now_ms),
-        )
+    def _action(self, found: Wanted | Closed, channel: int, now_ms: int) -> Action | None:
+        if isinstance(found, Closed):
+            self._at.segments += 1
+            return closed_of(self._at, found, channel, now_ms)
+        if found.kind is RequestKind.PARTIAL and self._lags(now_ms):
+            # Its revision and its turn are used up, so that everything else stays what it would have been.
+            self._partials_withheld += 1
+            return None
+        return request_of(self._at, found, channel, now_ms)
 
-    def _closed(self, closed: Closed, channel: int, now_ms: int) -> SegmentClosed:
-        at = self._at
-        at.segments += 1
-        return SegmentClosed(
-            session_id=at.session_id,
-            tenant=at.tenant,
-            channel=channel,
-            segment=closed.segment,
-            revision=closed.revision,
-            start_ms=closed.start_sample // SAMPLES_PER_MS,
-            end_ms=closed.end_sample // SAMPLES_PER_MS,
-            gap_ms=closed.gap_ms,
-            source_partition=at.partition,
-            source_first_offset=closed.first_offset,
-            source_last_offset=closed.last_offset,
-            closed_at_ms=now_ms,
-        )
+    def _lags(self, now_ms: int) -> bool:
+        """Whether the newest audio waited so long that a partial of it would come too late to be of use."""
+        stored_at_ms = self._at.stored_at_ms
+        return stored_at_ms > 0 and now_ms - stored_at_ms >= self._settings.partial_lag_ms
 
 
 def _after_the_end(chunk: AudioChunk) -> OutOfSequence:

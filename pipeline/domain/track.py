@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from pipeline.domain.cadence import CadenceSettings, next_partial_ms
 from pipeline.domain.endpointing import Endpointer, EndpointingSettings, EndpointingState, Event, State
+from pipeline.domain.plain import from_plain
 from pipeline.domain.ports import Plain, SpeechDetector
 from pipeline.domain.retained_audio import AudioBlock, AudioJournal, RetainedAudio, quietest_sample
 from pipeline.domain.types import SAMPLES_PER_MS, Pcm16, RequestKind
@@ -157,7 +158,7 @@ class Track:
             self._settings.endpointing, EndpointingState(State(state), onset_ms, speech_end_ms, paused)
         )
         self._audio = RetainedAudio(saved["audio_start"], blocks)
-        self._at = Place(**saved["place"])  # type: ignore[arg-type]
+        self._at = from_plain(Place, saved["place"])
 
     def _probabilities(self) -> list[float]:
         frame = self._detector.frame_samples

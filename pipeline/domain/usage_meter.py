@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, TypedDict
 
-from pipeline.domain.session import Action, Rejected, Session
+from pipeline.domain.actions import Action, Rejected
+from pipeline.domain.session import Session
+from pipeline.domain.snapshots import UNVERSIONED, SnapshotFormat
 from pipeline.domain.types import SegmentClosed
 from pipeline.domain.usage import UsageReport, UsageSettings, minute_of
 
@@ -16,9 +18,14 @@ REMEMBERED_MINUTES: Final = 16
 """More than audio may be late: a session counts once in each minute, whatever the order of its chunks."""
 
 
-class MeterSnapshot(TypedDict):
-    """Plain data only."""
+METER: Final = SnapshotFormat("a session's usage", UNVERSIONED, (lambda saved: saved,))
+"""The first releases kept the same fields without a version."""
 
+
+class MeterSnapshot(TypedDict):
+    """Plain data only. ``METER`` reads ``version`` before anything else is read."""
+
+    version: int
     at_ms: int
     heard_ms: int
     lost_ms: int
@@ -63,6 +70,7 @@ class UsageMeter:
 
     def snapshot(self) -> MeterSnapshot:
         return {
+            "version": METER.version,
             "at_ms": self._at_ms,
             "heard_ms": self._heard_ms,
             "lost_ms": self._lost_ms,
@@ -72,7 +80,8 @@ class UsageMeter:
 
     @classmethod
     def restored(cls, settings: UsageSettings, tenant: str, saved: MeterSnapshot) -> "UsageMeter":
-        """The meter of a snapshot."""
+        """The meter of a snapshot. Raises UnknownSnapshot."""
+        saved = METER.upgraded(saved)
         meter = cls(settings, tenant)
         meter._at_ms, meter._heard_ms, meter._lost_ms = saved["at_ms"], saved["heard_ms"], saved["lost_ms"]
         meter._pending = Pending(*saved["pending"])

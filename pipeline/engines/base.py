@@ -8,10 +8,14 @@ import onnxruntime as ort
 
 from pipeline.config import integer
 from pipeline.domain.ports import DetectorFactory, Recognizer
+from pipeline.engines.naming import checked_recognizer, named
 from pipeline.errors import ProviderMissing, SetupError
 
 PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 """The execution providers a user may ask for, with onnxruntime's names for them."""
+
+MOONSHINE: Final = "pipeline.engines.moonshine:MoonshineRecognizer.load"
+"""The engine that Voxflow brings along."""
 
 _SILENT: Final = 3
 """onnxruntime's log level 'error': its warnings on unused initialisers say nothing to a user."""
@@ -24,6 +28,10 @@ class EngineSettings:
     ``workers`` batches run side by side, so that a final need not wait for the end of a long partial, each with
     ``threads`` threads; two of one thread do more work than one of two (docs/engine.md). ``batch_size`` is the most
     requests that share one run of the model, and ``queue_limit`` the most that wait for it.
+
+    A request that fails is tried again, ``attempts`` times in all; a call that has not come back after
+    ``call_timeout_ms``, and something for its audio, is abandoned with its engine. ``recognizer`` names the function
+    that makes the engine from these settings.
     """
 
     provider: str = "cpu"
@@ -31,32 +39,36 @@ class EngineSettings:
     threads: int = 1
     batch_size: int = 8
     queue_limit: int = 256
+    attempts: int = 8
+    call_timeout_ms: int = 10_000
+    recognizer: str = MOONSHINE
 
     def __post_init__(self) -> None:
         if self.provider not in PROVIDERS:
             raise SetupError(f"VOXFLOW_PROVIDER={self.provider!r} is unknown; use one of {', '.join(PROVIDERS)}")
-        for name in ("workers", "threads", "batch_size", "queue_limit"):
+        for name in ("workers", "threads", "batch_size", "queue_limit", "attempts", "call_timeout_ms"):
             if getattr(self, name) < 1:
                 raise SetupError(f"engine setting {name}={getattr(self, name)} must be at least 1")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "EngineSettings":
-        """Reads VOXFLOW_PROVIDER, VOXFLOW_ENGINE_WORKERS, VOXFLOW_ENGINE_THREADS, VOXFLOW_BATCH_SIZE and
-        VOXFLOW_QUEUE_LIMIT."""
+        """Reads VOXFLOW_PROVIDER, VOXFLOW_ENGINE_WORKERS, VOXFLOW_ENGINE_THREADS, VOXFLOW_BATCH_SIZE,
+        VOXFLOW_QUEUE_LIMIT, VOXFLOW_ENGINE_ATTEMPTS, VOXFLOW_ENGINE_CALL_TIMEOUT_MS and VOXFLOW_RECOGNIZER."""
         return cls(
             provider=environ.get("VOXFLOW_PROVIDER", "cpu"),
             workers=integer(environ, "VOXFLOW_ENGINE_WORKERS", 2),
             threads=integer(environ, "VOXFLOW_ENGINE_THREADS", 1),
             batch_size=integer(environ, "VOXFLOW_BATCH_SIZE", 8),
             queue_limit=integer(environ, "VOXFLOW_QUEUE_LIMIT", 256),
+            attempts=integer(environ, "VOXFLOW_ENGINE_ATTEMPTS", 8),
+            call_timeout_ms=integer(environ, "VOXFLOW_ENGINE_CALL_TIMEOUT_MS", 10_000),
+            recognizer=environ.get("VOXFLOW_RECOGNIZER") or MOONSHINE,
         )
 
 
 def load_recognizer(settings: EngineSettings) -> Recognizer:
-    """The recogniser, ready to run. Raises ModelMissing and ProviderMissing."""
-    from pipeline.engines.moonshine import MoonshineRecognizer
-
-    return MoonshineRecognizer.load(settings)
+    """The recogniser that the settings name, ready to run. Raises SetupError, such as ModelMissing."""
+    return checked_recognizer(named(settings.recognizer)(settings), settings.recognizer)
 
 
 def load_detector(settings: EngineSettings) -> DetectorFactory:

@@ -2,18 +2,22 @@
 
 Order: finals, then early finals, then partials; within a kind the earliest deadline, then the first come.
 Batch: the first in that order, and as many others of its canonical length as there is room for. Nobody waits for a
-batch to fill: what is there when the engine is free goes in.
-Shedding: only partials. One goes when a newer one of its segment comes, when its deadline passes, and when the queue
-is full.
+batch to fill: what is there when the engine is free goes in. A request that has failed rests until its pause is over
+and then goes alone, since it may be what its batch failed of.
+Shedding: only partials. One goes when a newer one of its segment comes, when its deadline passes, when the queue is
+full, and when a call with its segment in it has hung: every one of them might hang again.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
 from pipeline.domain.types import InferenceRequest, RequestKind
+from pipeline.engines.retries import NEVER_TRIED, Tries
 
 GRACE_MS: Final[Mapping[RequestKind, int]] = {
     RequestKind.FINAL: 300,
@@ -22,6 +26,15 @@ GRACE_MS: Final[Mapping[RequestKind, int]] = {
 }
 """From the request to its deadline. A partial that old tells a reader nothing that the next one will not."""
 
+MOST_DISTRUSTED: Final = 256
+"""Segments that are distrusted at once, the latest ones: each needs it for half a minute at most."""
+
+Rank = tuple[int, int, int]
+"""Kind, deadline, order: the lower, the sooner."""
+
+Voice = tuple[str, int, int]
+"""Session, channel, segment."""
+
 
 class Shed(StrEnum):
     """Why a partial was let go."""
@@ -29,20 +42,27 @@ class Shed(StrEnum):
     REPLACED = "replaced"
     LATE = "late"
     CROWDED = "crowded"
+    DISTRUSTED = "distrusted"
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request in the queue. ``samples`` is its canonical length, ``order`` its place among all that ever came."""
+    """A request in the queue. ``samples`` is its canonical length, ``order`` its place among all that ever came.
+
+    ``lane`` is whose request it is, ``tries`` how it failed so far; it may not be taken before ``ready_at_ms``.
+    """
 
     request: InferenceRequest
     samples: int
     deadline_ms: int
     submitted_at_ms: int
     order: int
+    lane: int = 0
+    tries: Tries = NEVER_TRIED
+    ready_at_ms: int = 0
 
     @property
-    def rank(self) -> tuple[int, int, int]:
+    def rank(self) -> Rank:
         return (self.request.kind, self.deadline_ms, self.order)
 
     @property
@@ -50,7 +70,11 @@ class Waiting:
         return self.request.kind is RequestKind.PARTIAL
 
     @property
-    def voice(self) -> tuple[str, int, int]:
+    def goes_alone(self) -> bool:
+        return self.tries.total > 0
+
+    @property
+    def voice(self) -> Voice:
         """The segment it belongs to; a newer partial of the same one replaces it."""
         return (self.request.session_id, self.request.channel, self.request.segment)
 
@@ -61,56 +85,88 @@ def default_deadline_ms(request: InferenceRequest) -> int:
 
 @dataclass(slots=True)
 class BatchQueue:
-    """The waiting requests. Every method that lets partials go returns them; ``shed`` counts them by reason."""
+    """The waiting requests. Every method that lets partials go returns them; ``shed`` counts them by reason.
+
+    The limit is for what comes in: requests that failed come back in any case, at most one batch of each worker.
+    """
 
     limit: int
     shed: Counter[Shed] = field(default_factory=Counter)
-    _waiting: list[Waiting] = field(default_factory=list)
-    _came: int = 0
+    _ranked: list[Waiting] = field(default_factory=list)  # the most urgent first; so partials are at the end
+    _partials: dict[Voice, Waiting] = field(default_factory=dict)  # one is enough
+    _distrusted: dict[Voice, None] = field(default_factory=dict)  # the latest last
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._ranked)
 
     def has_room_for(self, request: InferenceRequest) -> bool:
         """False only where a final finds the queue full of finals: then its sender has to wait."""
-        if request.kind is RequestKind.PARTIAL or len(self) < self.limit:
-            return True
-        return any(waiting.is_partial for waiting in self._waiting)
+        return request.kind is RequestKind.PARTIAL or len(self) < self.limit or self._ranked[-1].is_partial
 
-    def add(self, request: InferenceRequest, samples: int, deadline_ms: int, now_ms: int) -> list[Waiting]:
+    def is_ready(self, now_ms: int) -> bool:
+        """Whether there is a batch to take."""
+        return any(one.ready_at_ms <= now_ms for one in self._ranked)
+
+    def add(self, new: Waiting) -> list[Waiting]:
         """Queues a request that there is room for; returns the partials that it displaced, itself maybe."""
-        self._came += 1
-        new = Waiting(request, samples, deadline_ms, now_ms, self._came)
-        gone = self._replaced_by(new)
-        self._waiting.append(new)
-        if len(self) > self.limit:
-            gone += self._let_go([self._least_urgent_partial()], Shed.CROWDED)
+        if new.is_partial and new.voice in self._distrusted:
+            self.shed[Shed.DISTRUSTED] += 1
+            return [new]
+        older = self._partials.get(new.voice)
+        gone: list[Waiting] = []
+        if older is not None and older.request.revision < new.request.revision:
+            gone += self._let_go([older], Shed.REPLACED)
+        elif older is not None and new.is_partial:
+            self.shed[Shed.REPLACED] += 1
+            return [new]
+        self._insert(new)
+        while len(self) > self.limit and self._ranked[-1].is_partial:
+            gone += self._let_go([self._ranked[-1]], Shed.CROWDED)
         return gone
+
+    def distrust(self, voice: Voice) -> list[Waiting]:
+        """Takes no more partials of the segment; returns the one that waits."""
+        self._distrusted[voice] = None
+        if len(self._distrusted) > MOST_DISTRUSTED:
+            del self._distrusted[next(iter(self._distrusted))]
+        return self._let_go([self._partials[voice]], Shed.DISTRUSTED) if voice in self._partials else []
 
     def expired(self, now_ms: int) -> list[Waiting]:
         """Takes out the partials whose deadline has passed."""
-        return self._let_go([one for one in self._waiting if one.is_partial and one.deadline_ms < now_ms], Shed.LATE)
+        return self._let_go(self._ranked[self._place((RequestKind.PARTIAL,)) : self._place(_due(now_ms))], Shed.LATE)
 
-    def next_batch(self, size: int) -> list[Waiting]:
-        """Takes out at most ``size`` requests of one canonical length, the most urgent first; empty if none waits."""
-        ranked = sorted(self._waiting, key=lambda one: one.rank)
-        batch = [one for one in ranked if one.samples == ranked[0].samples][:size]
+    def next_batch(self, size: int, now_ms: int) -> list[Waiting]:
+        """Takes out at most ``size`` requests of one canonical length, the most urgent first; none if none is ready."""
+        ready = (one for one in self._ranked if one.ready_at_ms <= now_ms)
+        first = next(ready, None)
+        if first is None:
+            return []
+        fitting = (one for one in ready if one.samples == first.samples and not one.goes_alone)
+        batch = [first, *islice(fitting, 0 if first.goes_alone else size - 1)]
         self._remove(batch)
         return batch
 
-    def _replaced_by(self, new: Waiting) -> list[Waiting]:
-        """Older partials of the segment; a final too makes them needless."""
-        older = [one for one in self._waiting if one.is_partial and one.voice == new.voice]
-        return self._let_go([one for one in older if one.request.revision < new.request.revision], Shed.REPLACED)
-
-    def _least_urgent_partial(self) -> Waiting:
-        return max((one for one in self._waiting if one.is_partial), key=lambda one: one.rank)
+    def _insert(self, new: Waiting) -> None:
+        self._ranked.insert(self._place(new.rank), new)
+        if new.is_partial:
+            self._partials[new.voice] = new
 
     def _let_go(self, gone: list[Waiting], why: Shed) -> list[Waiting]:
         self.shed[why] += len(gone)
         self._remove(gone)
         return gone
 
-    def _remove(self, gone: list[Waiting]) -> None:
-        orders = {one.order for one in gone}
-        self._waiting = [one for one in self._waiting if one.order not in orders]
+    def _remove(self, gone: Sequence[Waiting]) -> None:
+        for one in gone:
+            del self._ranked[self._place(one.rank)]
+            if one.is_partial:
+                del self._partials[one.voice]
+
+    def _place(self, rank: tuple[int, ...]) -> int:
+        """Where in the order the rank is, or would be."""
+        return bisect_left(self._ranked, rank, key=lambda one: one.rank)
+
+
+def _due(now_ms: int) -> tuple[int, int]:
+    """Below this are the ranks of partials whose deadline was before ``now_ms``."""
+    return (RequestKind.PARTIAL, now_ms)

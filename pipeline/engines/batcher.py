@@ -1,86 +1,61 @@
 """The micro-batcher: threads that feed the engine from one queue, for callers that must not wait for it.
 
-The caller submits requests and later drains what has been completed, from a timer or in a blocking wait. Each request
-that was submitted is completed exactly once: with its result, with a result that names an error, or, for a partial
-that was shed, with none.
+The caller submits requests and later drains what has been completed, from a timer or in a blocking wait. What becomes
+of a request is decided in ``ledger.py``; here are the threads, the lock around it, and the engine.
+
+Time passes when the caller looks (drains, waits, or submits to a full queue): that is when pauses end and calls that
+take too long are abandoned. An abandoned call keeps its thread and its engine until it comes back by itself; a new
+thread loads another engine, while the others go on with the old one, and then serves in its place.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from threading import Condition, Thread
-from typing import Self
+from threading import Condition, Thread, current_thread
+from time import monotonic
+from typing import Final, Self
 
 from pipeline.domain.ports import Recognizer
-from pipeline.domain.types import Hypothesis, InferenceRequest, InferenceResult, Pcm
+from pipeline.domain.types import Hypothesis, InferenceRequest, Pcm
+from pipeline.engines.answers import checked
 from pipeline.engines.base import EngineSettings
-from pipeline.engines.batch_queue import BatchQueue, Shed, Waiting, default_deadline_ms
-from pipeline.engines.results import failed, recognized, samples_of
-from pipeline.errors import EngineError
+from pipeline.engines.calls import Call
+from pipeline.engines.counters import BatchCounters
+from pipeline.engines.engine_slot import EngineSlot
+from pipeline.engines.ledger import Completed, Ledger, Retried
+from pipeline.engines.results import samples_of
+from pipeline.engines.retries import NEVER_TRIED, Tries
+from pipeline.errors import EngineError, EngineStuck
 
+MOST_ABANDONED: Final = 4
+"""Calls that may be out there at once without coming back; each holds a thread and the memory of an engine."""
 
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """A request that needs no more waiting for; ``result`` is None where it was a partial that was shed."""
+LOAD_TIMEOUT_MS: Final = 120_000
+"""From the hang to the end of its replacement's warm-up."""
 
-    request: InferenceRequest
-    result: InferenceResult | None
-
-
-@dataclass(slots=True)
-class BatchCounters:
-    """What the batcher has done since it was made; differences of two readings make rates."""
-
-    waiting: int = 0
-    batches: int = 0
-    requests: int = 0
-    largest_batch: int = 0
-    failed: int = 0
-    queued_ms: int = 0
-    busy_ms: int = 0
-    audio_samples: int = 0
-    padding_samples: int = 0
-    replaced: int = 0
-    late: int = 0
-    crowded: int = 0
-
-    @property
-    def mean_batch(self) -> float:
-        """Requests a batch; 0 before the first one."""
-        return self.requests / self.batches if self.batches else 0.0
-
-    def add(
-        self, batch: Sequence[Waiting], results: Sequence[InferenceResult], started_at_ms: int, ended_at_ms: int
-    ) -> None:
-        """Count one batch that the engine is done with."""
-        audio = sum(len(one.request.audio) // 2 for one in batch)
-        self.batches += 1
-        self.requests += len(batch)
-        self.largest_batch = max(self.largest_batch, len(batch))
-        self.failed += sum(result.error is not None for result in results)
-        self.queued_ms += sum(started_at_ms - one.submitted_at_ms for one in batch)
-        self.busy_ms += ended_at_ms - started_at_ms
-        self.audio_samples += audio
-        self.padding_samples += sum(one.samples for one in batch) - audio
+THREAD_NAME: Final = "voxflow-batcher"
+CLOSE_PATIENCE_S: Final = 5.0
+LOOK_S: Final = 0.02
+"""How often a caller that waits looks at the clock."""
 
 
 class MicroBatcher:
-    """Owns the queue and the threads, not the engine, which several of them call at once."""
+    """Owns the queue, the threads and the engine, which several threads call at once.
 
-    def __init__(self, recognizer: Recognizer, settings: EngineSettings, clock: Callable[[], int]) -> None:
-        """``clock`` gives wall-clock milliseconds."""
-        self._recognizer = recognizer
-        self._batch_size = settings.batch_size
+    What looks at the clock raises EngineStuck once no engine can be had in the place of those that hang: the process
+    must be restarted, and nothing that was submitted is answered with an error for it.
+    """
+
+    def __init__(self, load: Callable[[], Recognizer], settings: EngineSettings, clock: Callable[[], int]) -> None:
+        """``load`` gives an engine that is ready to run, again after a hang. ``clock``: wall-clock milliseconds."""
+        self._engine = EngineSlot(load)
         self._clock = clock
-        self._queue = BatchQueue(settings.queue_limit)
-        self._done: deque[Completed] = deque()
-        self._unfinished = 0
-        self._counters = BatchCounters()
+        self._ledger = Ledger(settings)
+        self._workers: dict[Thread, Call | None] = {}  # what each is busy with; those that hang are forgotten
+        self._loads: dict[Thread, int] = {}  # when each is to be done
+        self._stuck: EngineStuck | None = None
         self._closed = False
         self._changed = Condition()
-        self._workers = [Thread(target=self._run, name="voxflow-batcher", daemon=True) for _ in range(settings.workers)]
-        for worker in self._workers:
-            worker.start()
+        for _ in range(settings.workers):
+            self._start(Thread(target=self._work, name=THREAD_NAME, daemon=True))
 
     def __enter__(self) -> Self:
         return self
@@ -88,111 +63,134 @@ class MicroBatcher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def submit(self, request: InferenceRequest, deadline_ms: int | None = None) -> None:
-        """Queues a request, wall-clock deadline by its kind unless given.
+    def submit(self, request: InferenceRequest, *, lane: int = 0, tries: Tries = NEVER_TRIED) -> None:
+        """Queues a request, whose result ``drain(lane)`` will give; ``tries`` is what became of it in an earlier life.
 
         Waits only where a final finds the queue full of finals. Raises EngineError after ``close``.
         """
-        deadline = default_deadline_ms(request) if deadline_ms is None else deadline_ms
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._queue.has_room_for(request))
+            self._wait_until(lambda: self._closed or self._ledger.has_room_for(request))
             if self._closed:
                 raise EngineError(f"session {request.session_id}: the batcher is closed; make a new one")
-            self._unfinished += 1
-            self._enqueue(request, deadline)
+            self._ledger.submit(request, self._engine.current, self._clock(), lane=lane, tries=tries)
             self._changed.notify_all()
 
-    def drain(self) -> list[Completed]:
-        """What has been completed since the last call; never waits."""
+    def drain(self, lane: int = 0) -> list[Completed]:
+        """What has been completed of the lane since the last call; never waits."""
         with self._changed:
-            return self._take_done()
+            self._look()
+            return self._ledger.drain(lane)
 
-    def wait(self, timeout_s: float) -> list[Completed]:
+    def wait(self, timeout_s: float, lane: int = 0) -> list[Completed]:
         """As ``drain``, but waits for something to be completed, unless nothing is under way."""
         with self._changed:
-            self._changed.wait_for(lambda: self._done or not self._unfinished or self._closed, timeout_s)
-            return self._take_done()
+            self._wait_until(
+                lambda: self._ledger.is_done(lane) or not self._ledger.unfinished or self._closed, timeout_s
+            )
+            return self._ledger.drain(lane)
+
+    def retried(self, lane: int = 0) -> list[Retried]:
+        """What has failed of the lane since the last call and will be tried again."""
+        with self._changed:
+            return self._ledger.retried(lane)
 
     def counters(self) -> BatchCounters:
         with self._changed:
-            shed = self._queue.shed
-            return replace(
-                self._counters,
-                waiting=len(self._queue),
-                replaced=shed[Shed.REPLACED],
-                late=shed[Shed.LATE],
-                crowded=shed[Shed.CROWDED],
-            )
+            return self._ledger.counters()
 
-    def close(self) -> None:
-        """Ends the threads after the batches at hand; what still waits is dropped."""
+    def close(self, patience_s: float = CLOSE_PATIENCE_S) -> None:
+        """Ends the threads after the batches at hand, those that hang after the patience; drops what waits."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        for worker in self._workers:
-            worker.join()
+            workers = list(self._workers)
+        give_up_s = monotonic() + patience_s
+        for worker in workers:
+            worker.join(max(0.0, give_up_s - monotonic()))
 
-    def _enqueue(self, request: InferenceRequest, deadline_ms: int) -> None:
-        try:
-            samples = self._recognizer.canonical_samples(len(request.audio) // 2)
-        except ValueError as exc:
-            now_ms = self._clock()
-            self._counters.failed += 1
-            self._complete([Completed(request, failed(request, exc, self._recognizer, now_ms, now_ms))])
-        else:
-            self._forget(self._queue.add(request, samples, deadline_ms, self._clock()))
+    def _start(self, worker: Thread) -> None:
+        self._workers[worker] = None
+        worker.start()
 
-    def _take_done(self) -> list[Completed]:
-        done = list(self._done)
-        self._done.clear()
-        return done
+    def _wait_until(self, ready: Callable[[], bool], timeout_s: float | None = None) -> None:
+        """As Condition.wait_for, but looks at the clock meanwhile."""
+        give_up_s = None if timeout_s is None else monotonic() + timeout_s
+        self._look()
+        while not ready() and (give_up_s is None or monotonic() < give_up_s):
+            self._changed.wait(LOOK_S)
+            self._look()
 
-    def _complete(self, completed: Sequence[Completed]) -> None:
-        self._done.extend(completed)
-        self._unfinished -= len(completed)
-
-    def _forget(self, shed: Sequence[Waiting]) -> None:
-        self._complete([Completed(one.request, None) for one in shed])
-
-    def _run(self) -> None:
-        while batch := self._next_batch():
-            started_at_ms = self._clock()
-            results = self._recognized([one.request for one in batch], started_at_ms)
-            with self._changed:
-                self._counters.add(batch, results, started_at_ms, self._clock())
-                self._complete([Completed(one.request, result) for one, result in zip(batch, results, strict=True)])
-                self._changed.notify_all()
-
-    def _next_batch(self) -> list[Waiting]:
-        """Waits for work; empty once closed."""
-        with self._changed:
-            while True:
-                self._changed.wait_for(lambda: self._closed or len(self._queue))
-                if self._closed:
-                    return []
-                self._forget(self._queue.expired(self._clock()))
-                batch = self._queue.next_batch(self._batch_size)
-                self._changed.notify_all()
-                if batch:
-                    return batch
-
-    def _recognized(self, requests: Sequence[InferenceRequest], started_at_ms: int) -> list[InferenceResult]:
-        """The batch's results; where it fails, each member alone, and then what failed alone as an error."""
-        try:
-            hypotheses = self._hypotheses(requests)
-        except Exception as exc:  # a bug in an engine must fail its requests, not end this thread in silence
-            if len(requests) == 1:
-                return [failed(requests[0], exc, self._recognizer, started_at_ms, self._clock())]
-            return [result for one in requests for result in self._recognized([one], started_at_ms)]
+    def _look(self) -> None:
+        """Does what time has made necessary. Raises EngineStuck."""
         now_ms = self._clock()
-        return [
-            recognized(request, hypothesis, self._recognizer, started_at_ms, now_ms)
-            for request, hypothesis in zip(requests, hypotheses, strict=True)
-        ]
+        for call in self._ledger.abandon_overdue(now_ms):
+            self._replace(call, now_ms)
+        if any(due_at_ms < now_ms for due_at_ms in self._loads.values()):
+            self._give_up(EngineStuck(f"an engine was not loaded within {LOAD_TIMEOUT_MS} ms; restart the process"))
+        if self._stuck is not None:
+            raise self._stuck
+        if self._ledger.is_ready(now_ms):
+            self._changed.notify_all()
 
-    def _hypotheses(self, requests: Sequence[InferenceRequest]) -> list[Hypothesis]:
-        batch: list[Pcm] = [samples_of(request) for request in requests]
-        hypotheses = self._recognizer.recognize(batch)
-        if len(hypotheses) != len(batch):
-            raise EngineError(f"{self._recognizer.name} gave {len(hypotheses)} texts for a batch of {len(batch)}")
-        return hypotheses
+    def _replace(self, call: Call, now_ms: int) -> None:
+        """Has a new thread take the place of the one that hangs, unless too many hang."""
+        self._workers = {worker: busy for worker, busy in self._workers.items() if busy is not call}
+        if self._ledger.abandoned > MOST_ABANDONED:
+            name = call.engine.name
+            self._give_up(EngineStuck(f"{self._ledger.abandoned} calls of {name} never came back; restart the process"))
+            return
+        successor = Thread(target=self._work, args=(call.engine,), name=THREAD_NAME, daemon=True)
+        self._loads[successor] = now_ms + LOAD_TIMEOUT_MS
+        self._start(successor)
+
+    def _give_up(self, why: EngineStuck) -> None:
+        self._stuck = self._stuck or why
+
+    def _work(self, condemned: Recognizer | None = None) -> None:
+        """A worker's life: where it succeeds one that hung, it first sees to another engine."""
+        if condemned is None or self._has_replaced(condemned):
+            self._serve()
+        with self._changed:
+            self._workers.pop(current_thread(), None)
+
+    def _has_replaced(self, condemned: Recognizer) -> bool:
+        try:
+            loaded = self._engine.replace(condemned)
+        except Exception as exc:  # whatever it is, the caller's thread must hear of it
+            with self._changed:
+                self._give_up(EngineStuck(f"{condemned.name} hung, and no other could be loaded: {exc!r}"))
+            return False
+        with self._changed:
+            del self._loads[current_thread()]
+            self._ledger.resume(replaced=loaded)
+        return True
+
+    def _serve(self) -> None:
+        """Runs one batch after the other until the batcher is closed, or its own call has been abandoned."""
+        while (call := self._next_call()) is not None:
+            outcome = _outcome(call)
+            with self._changed:
+                if not self._ledger.settle(call, outcome, self._clock()):
+                    return
+                self._changed.notify_all()
+
+    def _next_call(self) -> Call | None:
+        """Waits for work; None once closed."""
+        with self._changed:
+            while not self._closed:
+                call = self._ledger.next_call(self._engine.current, self._clock())
+                if call is not None:
+                    self._workers[current_thread()] = call
+                    self._changed.notify_all()  # there is room for others
+                    return call
+                self._changed.wait()
+            return None
+
+
+def _outcome(call: Call) -> Sequence[Hypothesis] | Exception:
+    """The batch's hypotheses, or what went wrong."""
+    try:
+        batch: list[Pcm] = [samples_of(one.request) for one in call.batch]
+        return checked(call.engine.recognize(batch), len(batch), call.engine.name)
+    except Exception as exc:  # a bug in an engine must fail its requests, not end this thread in silence
+        return exc

@@ -8,6 +8,9 @@ import numpy as np
 from pipeline.domain.ports import Recognizer
 from pipeline.domain.types import Hypothesis, InferenceRequest, InferenceResult, Pcm
 
+LONGEST_MESSAGE: Final = 500
+"""Characters of an error that a result carries; what an engine raises may hold all of its input."""
+
 _FULL_SCALE: Final = np.float32(1 / 32768)
 
 
@@ -42,4 +45,5 @@ def failed(
 ) -> InferenceResult:
     """The answer to a request that no text could be had for: an empty one that says why."""
     empty = recognized(request, Hypothesis(""), recognizer, started_at_ms, recognised_at_ms)
-    return replace(empty, error=f"{type(error).__name__}: {error}")
+    message = f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
+    return replace(empty, error=message.encode(errors="replace").decode())

@@ -40,7 +40,8 @@ def build(settings: JobSettings) -> StreamExecutionEnvironment:
 
     statements = tables.create_statement_set()
     write_records(statements, tables, partials, "partials", topics.partials, settings)
-    write_records(statements, tables, partials.get_side_output(FINALS), "finals", topics.finals, settings)
+    finals = partials.get_side_output(FINALS)
+    write_records(statements, tables, finals, "finals", topics.finals, settings, settings.finals)
     write_records(statements, tables, dead_letters, "dead_letters", topics.dead_letters, settings)
     write_records(statements, tables, usage, "usage_minutes", topics.usage, settings)
     statements.attach_as_datastream()

@@ -13,30 +13,31 @@ from pyflink.common.typeinfo import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
-from pipeline.domain.plain import from_plain, to_plain
 from pipeline.domain.ports import Recognizer
 from pipeline.domain.types import InferenceRequest, InferenceResult, RequestKind
 from pipeline.engines.base import EngineSettings, load_recognizer
 from pipeline.engines.batcher import MicroBatcher
+from pipeline.engines.retries import NEVER_TRIED, Tries
+from pipeline.flink.batch_metrics import BatchMetrics
 from pipeline.flink.clock import Clock, wall_clock_ms
 from pipeline.flink.settings import JobSettings
+from pipeline.flink.unanswered import request_id, restored, stored
 
 
-@dataclass
+@dataclass(slots=True)
 class Lane:
-    """A queue to an engine of its own; ``waiting`` requests are in it, and a timer rings if ``armed``."""
+    """What is under way for one key: ``waiting`` requests, for which a timer rings if ``armed``."""
 
-    batcher: MicroBatcher
     waiting: int = 0
     armed: bool = False
 
-    def submit(self, request: InferenceRequest) -> None:
-        self.waiting += 1
-        self.batcher.submit(request)
-
 
 class InferenceFunction(KeyedProcessFunction):
-    """The lanes of one subtask, usually one; only after the parallelism was changed some inherit a lane of before."""
+    """The lanes of one subtask, which share its engine and its queue.
+
+    There is one, but for a change of parallelism: then a subtask can inherit lanes of before, with the requests that
+    wait in their state and the timers that will ask for them.
+    """
 
     def __init__(
         self,
@@ -49,46 +50,54 @@ class InferenceFunction(KeyedProcessFunction):
         self._clock = clock
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._warm = [self._warmed()]
+        self._metrics = BatchMetrics(runtime_context.get_metrics_group())
+        self._batcher = MicroBatcher(self._loaded, self._settings.engine, self._clock)
         self._lanes: dict[int, Lane] = {}
         self._unanswered = runtime_context.get_map_state(
             MapStateDescriptor("unanswered", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
 
     def close(self) -> None:
-        for lane in self._lanes.values():
-            lane.batcher.close()
+        self._batcher.close()
 
     def process_element(self, value: InferenceRequest, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
-        lane = self._lane(ctx.get_current_key())
+        key = ctx.get_current_key()
+        lane = self._lane(key)
         if value.kind is not RequestKind.PARTIAL:
-            self._unanswered.put(_request_id(value), to_plain(value))
-        lane.submit(value)
+            self._unanswered.put(request_id(value), stored(value))
+        self._submit(key, lane, value)
         self._arm(lane, ctx.timer_service())
         yield from ()
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[InferenceResult]:
-        lane = self._lane(ctx.get_current_key())
+        key = ctx.get_current_key()
+        lane = self._lane(key)
         lane.armed = False
-        for completed in lane.batcher.drain():
+        for completed in self._batcher.drain(key):
             lane.waiting -= 1
             if completed.request.kind is not RequestKind.PARTIAL:
-                self._unanswered.remove(_request_id(completed.request))
+                self._unanswered.remove(request_id(completed.request))
             if completed.result is not None:
                 yield completed.result
+        for failed in self._batcher.retried(key):
+            self._unanswered.put(request_id(failed.request), stored(failed.request, failed.tries))
         self._arm(lane, ctx.timer_service())
+        self._metrics.show(self._batcher.counters())
 
     def _lane(self, key: int) -> Lane:
+        """The lane of the key, with what waits in its state since before a restart."""
         lane = self._lanes.get(key)
         if lane is None:
-            recognizer = self._warm.pop() if self._warm else self._warmed()
-            batcher = MicroBatcher(recognizer, self._settings.engine, self._clock)
-            lane = self._lanes[key] = Lane(batcher)
-            for request in list(self._unanswered.values()):
-                lane.submit(from_plain(InferenceRequest, request))
+            lane = self._lanes[key] = Lane()
+            for saved in list(self._unanswered.values()):
+                self._submit(key, lane, *restored(saved))
         return lane
 
-    def _warmed(self) -> Recognizer:
+    def _submit(self, key: int, lane: Lane, request: InferenceRequest, tries: Tries = NEVER_TRIED) -> None:
+        lane.waiting += 1
+        self._batcher.submit(request, lane=key, tries=tries)
+
+    def _loaded(self) -> Recognizer:
         recognizer = self._load(self._settings.engine)
         recognizer.warm_up()
         return recognizer
@@ -97,7 +106,3 @@ class InferenceFunction(KeyedProcessFunction):
         if lane.waiting and not lane.armed:
             lane.armed = True
             timers.register_processing_time_timer(self._clock() + self._settings.poll_ms)
-
-
-def _request_id(request: InferenceRequest) -> str:
-    return f"{request.session_id}/{request.channel}/{request.segment}/{request.revision}"

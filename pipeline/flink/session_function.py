@@ -16,8 +16,9 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ListStateDescriptor, ValueStateDescriptor
 
 from pipeline.codecs.decoders import make_decoder
+from pipeline.domain.actions import Action, Rejected
 from pipeline.domain.retained_audio import AudioBlock
-from pipeline.domain.session import Action, Ports, Rejected, Session
+from pipeline.domain.session import Ports, Session
 from pipeline.domain.types import InferenceRequest, Received
 from pipeline.domain.usage import UsageReport, counted_at_ms
 from pipeline.domain.usage_meter import UsageMeter
@@ -26,6 +27,7 @@ from pipeline.flink.clock import Clock, wall_clock_ms
 from pipeline.flink.dead_letters import dead_letter
 from pipeline.flink.outputs import DEAD_LETTERS, MARKERS, USAGE
 from pipeline.flink.settings import JobSettings
+from pipeline.observability.metrics import PARTIALS_WITHHELD, SESSIONS_LIVE
 
 STALL_MS = 1_000
 """A timer that rings so late tells of a stall of the job, which says nothing about the producer's silence."""
@@ -60,11 +62,14 @@ class SessionFunction(KeyedProcessFunction):
         pickled = Types.PICKLED_BYTE_ARRAY()
         self._snapshot = runtime_context.get_state(ValueStateDescriptor("session", pickled))
         self._audio = runtime_context.get_list_state(ListStateDescriptor("audio", pickled))
+        metrics = runtime_context.get_metrics_group()
+        self._live_count = metrics.counter(SESSIONS_LIVE)
+        self._withheld_count = metrics.counter(PARTIALS_WITHHELD)
 
     def process_element(self, value: Received, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         session_id = ctx.get_current_key()
         session = self._live(session_id) or self._begun(session_id, value)
-        actions = session.receive(value)
+        actions = session.receive(value, self._clock())
         meter = self._meters[session_id]
         reports = meter.hear(session, actions, self._counted_at_ms(value))
         self._store(session, meter)
@@ -105,19 +110,24 @@ class SessionFunction(KeyedProcessFunction):
             audio[channel].append(AudioBlock(start_sample, np.frombuffer(pcm, np.int16), offset))
         session = Session.restored(self._settings.session, self._ports, saved, audio)
         session.postpone(self._clock())
-        self._sessions[session_id] = session
-        self._meters[session_id] = UsageMeter.restored(self._settings.usage, session.tenant, saved["usage"])
-        return session
+        meter = UsageMeter.restored(self._settings.usage, session.tenant, saved["usage"])
+        return self._remembered(session_id, session, meter)
 
     def _begun(self, session_id: str, first: Received) -> Session:
-        session = self._sessions[session_id] = Session(self._settings.session, self._ports, first.chunk)
-        self._meters[session_id] = UsageMeter(self._settings.usage, session.tenant)
+        session = Session(self._settings.session, self._ports, first.chunk)
+        return self._remembered(session_id, session, UsageMeter(self._settings.usage, session.tenant))
+
+    def _remembered(self, session_id: str, session: Session, meter: UsageMeter) -> Session:
+        self._sessions[session_id], self._meters[session_id] = session, meter
+        self._live_count.inc()
         return session
 
     def _counted_at_ms(self, item: Received) -> int:
         return counted_at_ms(item.chunk.captured_at_ms, item.stored_at_ms or item.at_ms, self._settings.usage)
 
     def _store(self, session: Session, meter: UsageMeter) -> None:
+        if withheld := session.partials_withheld():
+            self._withheld_count.inc(withheld)
         self._snapshot.update({**session.snapshot(), "usage": meter.snapshot()})
         journals = session.audio_journals()
         if not journals or any(journal.replaces for journal in journals):
@@ -127,6 +137,7 @@ class SessionFunction(KeyedProcessFunction):
 
     def _forget(self, session_id: str) -> None:
         del self._sessions[session_id], self._meters[session_id]
+        self._live_count.dec()
         self._snapshot.clear()
         self._audio.clear()
 

@@ -22,7 +22,7 @@ class TranscriptFunction(KeyedProcessFunction):
 
     def __init__(self, settings: JobSettings, clock: Clock = wall_clock_ms) -> None:
         self._clock = clock
-        self._linger_ms = settings.transcript_linger_ms
+        self._memory_ms = settings.transcript_linger_ms
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self._assemblers: dict[str, Assembler] = {}
@@ -31,34 +31,42 @@ class TranscriptFunction(KeyedProcessFunction):
     def process_element(
         self, value: InferenceResult | SegmentClosed | SessionEnded, ctx: KeyedProcessFunction.Context
     ) -> Iterator[Any]:
-        assembler = self._assembler(ctx.get_current_key())
+        session_id = ctx.get_current_key()
+        assembler = self._live(session_id) or Assembler(self._memory_ms)
         now_ms = self._clock()
         if isinstance(value, InferenceResult):
             transcripts = assembler.on_result(value, now_ms)
         else:
             transcripts = assembler.on_closed(value, now_ms)
+        if assembler.blank:
+            return  # an answer so late that its session is forgotten
+        self._assemblers[session_id] = assembler
         self._snapshot.update(assembler.snapshot())
+        self._arm(assembler, ctx.timer_service())
         for transcript in transcripts:
-            if transcript.kind is TranscriptKind.SESSION_END:
-                ctx.timer_service().register_processing_time_timer(now_ms + self._linger_ms)
             yield _record(transcript)
             yield from _waited(transcript)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         session_id = ctx.get_current_key()
-        ended_at_ms = self._assembler(session_id).ended_at_ms
-        if ended_at_ms is not None and timestamp >= ended_at_ms + self._linger_ms:
+        assembler = self._live(session_id)
+        forgettable_at_ms = assembler.forgettable_at_ms() if assembler else None
+        if forgettable_at_ms is not None and timestamp >= forgettable_at_ms:
             self._snapshot.clear()
             del self._assemblers[session_id]
         yield from ()
 
-    def _assembler(self, session_id: str) -> Assembler:
+    def _live(self, session_id: str) -> Assembler | None:
         assembler = self._assemblers.get(session_id)
-        if assembler is None:
-            saved = self._snapshot.value()
-            assembler = Assembler() if saved is None else Assembler.restored(saved)
-            self._assemblers[session_id] = assembler
+        if assembler is None and (saved := self._snapshot.value()) is not None:
+            assembler = self._assemblers[session_id] = Assembler.restored(saved, self._memory_ms)
         return assembler
+
+    def _arm(self, assembler: Assembler, timers: Any) -> None:
+        """Have the timer ring when the session can be forgotten. Flink keeps equal timers of a key as one."""
+        forgettable_at_ms = assembler.forgettable_at_ms()
+        if forgettable_at_ms is not None:
+            timers.register_processing_time_timer(forgettable_at_ms)
 
 
 def _record(transcript: Transcript) -> Any:

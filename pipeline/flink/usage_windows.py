@@ -6,7 +6,7 @@ again a little after late reports, many of which share one correction.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from pyflink.common import Row
 from pyflink.common.typeinfo import Types
@@ -15,6 +15,8 @@ from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.datastream.window import TimeWindow, Trigger, TriggerResult, TumblingEventTimeWindows
 
 from pipeline.codecs.avro import encode_usage
+from pipeline.domain.plain import from_plain, to_plain
+from pipeline.domain.snapshots import UNVERSIONED, SnapshotFormat
 from pipeline.domain.usage import MINUTE_MS, UsageReport, UsageSettings, UsageTotals, minute_of, totals_of, usage_of
 from pipeline.flink.clock import Clock, wall_clock_ms
 from pipeline.flink.outputs import KEYED_BYTES
@@ -22,7 +24,15 @@ from pipeline.flink.outputs import KEYED_BYTES
 SETTLING_MS = 5_000
 """How long reports are gathered before a minute is reported, or corrected, without the watermark's word."""
 
-PlainTotals = tuple[int, int, int, int, int, int, int, dict[int, int]]
+PlainTotals = dict[str, Any]
+"""The fields of ``UsageTotals`` by name, and ``version``; ``TOTALS`` reads that before anything else is read."""
+
+_FIRST_FIELDS: Final = ("reports", "sessions", "audio_ms", "speech_ms", "gap_ms", "finals", "dead_letters", "waits")
+
+TOTALS: Final = SnapshotFormat(
+    "a minute's usage", UNVERSIONED, (lambda saved: dict(zip(_FIRST_FIELDS, saved, strict=True)),)
+)
+"""The first releases kept the fields in this order, without names or a version."""
 
 
 def usage_records(reports: DataStream, settings: UsageSettings) -> DataStream:
@@ -82,13 +92,13 @@ class AddReports(AggregateFunction):
         return plain(UsageTotals())
 
     def add(self, value: UsageReport, accumulator: PlainTotals) -> PlainTotals:
-        return plain(UsageTotals(*accumulator) + totals_of(value))
+        return plain(restored(accumulator) + totals_of(value))
 
     def get_result(self, accumulator: PlainTotals) -> UsageTotals:
-        return UsageTotals(*accumulator)
+        return restored(accumulator)
 
     def merge(self, acc_a: PlainTotals, acc_b: PlainTotals) -> PlainTotals:
-        return plain(UsageTotals(*acc_a) + UsageTotals(*acc_b))
+        return plain(restored(acc_a) + restored(acc_b))
 
 
 class WriteMinute(ProcessWindowFunction):
@@ -118,14 +128,11 @@ def settled_ms(from_ms: int) -> int:
 
 
 def plain(totals: UsageTotals) -> PlainTotals:
-    """The totals' fields in order."""
-    return (
-        totals.reports,
-        totals.sessions,
-        totals.audio_ms,
-        totals.speech_ms,
-        totals.gap_ms,
-        totals.finals,
-        totals.dead_letters,
-        dict(totals.waits),
-    )
+    """The totals as they wait in state."""
+    return {**to_plain(totals), "version": TOTALS.version}
+
+
+def restored(saved: PlainTotals) -> UsageTotals:
+    """The totals that waited in state. Raises UnknownSnapshot."""
+    fields = TOTALS.upgraded(saved)
+    return from_plain(UsageTotals, {name: value for name, value in fields.items() if name != "version"})

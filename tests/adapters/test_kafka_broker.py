@@ -7,11 +7,13 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
 
-from pipeline.adapters.kafka import Beginning, ChunkPublisher, TranscriptReader, ensure_topics
+from pipeline.adapters.kafka import Beginning, ChunkPublisher, GroupReader, TranscriptReader, ensure_topics
 from pipeline.adapters.kafka.client import admin_client, cluster_metadata
+from pipeline.adapters.kafka.scan import kept, stored_records
 from pipeline.adapters.kafka.topics import topic_plans
-from pipeline.codecs.avro import decode_chunk, encode_transcript
+from pipeline.codecs.avro import decode_chunk, decode_transcript, encode_transcript
 from pipeline.config import KafkaSettings, Topics
+from pipeline.local.process import wait_until
 from pipeline.local.stack import Stack
 from tests.client.helpers import chunk, final, session_end
 
@@ -66,6 +68,33 @@ def test_a_chunk_of_more_than_a_megabyte_reaches_the_audio_topic(settings: Kafka
     consumer.close()
     assert message is not None
     assert decode_chunk(message.value() or b"") == large
+
+
+def test_readers_see_committed_transactions_only_and_have_then_seen_everything(settings: KafkaSettings) -> None:
+    topic = "adapters.transactions"
+    mine = replace(settings, topics=replace(settings.topics, finals=topic))
+    ensure_topics(mine, 1)
+    producer = Producer({"bootstrap.servers": mine.bootstrap_servers, "transactional.id": "adapters"})
+    producer.init_transactions(PATIENCE_S)
+    for end in (producer.abort_transaction, producer.commit_transaction, None):
+        producer.begin_transaction()
+        producer.produce(topic, encode_transcript(final(text="open" if end is None else end.__name__)), b"s")
+        assert producer.flush(PATIENCE_S) == 0
+        if end is not None:
+            end(PATIENCE_S)
+    committed = final(text="commit_transaction")
+
+    with TranscriptReader(mine, Beginning(), partials=False) as reader:
+        assert reader.poll(PATIENCE_S) + reader.poll(1) == [committed]
+    stored = list(stored_records(mine, topic, kept(mine, topic)))
+    assert [decode_transcript(record.value) for record in stored] == [committed]
+    producer.abort_transaction(PATIENCE_S)
+    group = GroupReader(mine, "adapters", [topic])
+    taken = group.take(10, PATIENCE_S)
+    assert [decode_transcript(record.value) for record in taken] == [committed]
+    group.done([record.source for record in taken])
+    assert wait_until(lambda: not group.take(10, 0.1) and group.lag(fresh=True) == 0, PATIENCE_S)
+    group.close()
 
 
 def test_transcripts_come_back_as_they_were_written(settings: KafkaSettings) -> None:

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipeline.domain.actions import Action, Rejected
 from pipeline.domain.ports import Plain
 from pipeline.domain.retained_audio import AudioBlock, AudioJournal
-from pipeline.domain.session import Action, Ports, Rejected, Session, SessionSettings
+from pipeline.domain.session import Ports, Session, SessionSettings
 from pipeline.domain.types import (
     SAMPLES_PER_MS,
     AudioChunk,
@@ -121,13 +122,13 @@ class PlainDecoder:
 PORTS = Ports(PlainDecoder, EnergyDetector)
 
 
-def session_of(settings: SessionSettings | None = None, first: Received | None = None) -> Session:
-    return Session(settings or SessionSettings(), PORTS, (first or received(0)).chunk)
+def session_of(settings: SessionSettings | None = None, first: Received | None = None, ports: Ports = PORTS) -> Session:
+    return Session(settings or SessionSettings(), ports, (first or received(0)).chunk)
 
 
 def heard(session: Session, items: Iterable[Received]) -> list[Action]:
-    """All actions of a session that receives ``items``."""
-    return [action for item in items for action in session.receive(item)]
+    """All actions of a session that receives ``items``, each at its own time."""
+    return [action for item in items for action in session.receive(item, item.at_ms)]
 
 
 def requests(actions: Iterable[Action]) -> list[InferenceRequest]:
@@ -190,12 +191,12 @@ class Keeper:
         for channel, journal in enumerate(session.audio_journals()):
             self.audio[channel] = journaled(self.audio.get(channel, []), journal)
 
-    def restored(self, settings: SessionSettings | None = None) -> Session:
+    def restored(self, settings: SessionSettings | None = None, ports: Ports = PORTS) -> Session:
         audio = {
             channel: [AudioBlock(start, np.frombuffer(pcm, np.int16), offset) for start, pcm, offset in blocks]
             for channel, blocks in self.audio.items()
         }
-        return Session.restored(settings or SessionSettings(), PORTS, self.snapshot, audio)  # type: ignore[arg-type]
+        return Session.restored(settings or SessionSettings(), ports, self.snapshot, audio)  # type: ignore[arg-type]
 
 
 def journaled(kept: list[tuple[int, bytes, int]], journal: AudioJournal) -> list[tuple[int, bytes, int]]:

@@ -1,6 +1,7 @@
 """From the results of a session's requests to the transcripts its consumers read."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
@@ -219,12 +220,12 @@ def test_each_channel_has_segments_of_its_own() -> None:
 def test_the_end_waits_for_all_finals() -> None:
     assembler = Assembler()
     assert taken(assembler, closed(0), end()) == []
-    assert assembler.ended_at_ms is None
+    assert assembler.forgettable_at_ms() is None
     assert kinds(taken(assembler, result(FINAL, 0, "hello"))) == [
         (TranscriptKind.FINAL, 0),
         (TranscriptKind.SESSION_END, 1),
     ]
-    assert assembler.ended_at_ms == NOW_MS
+    assert assembler.forgettable_at_ms() == NOW_MS + 60_000
 
 
 def test_the_end_tells_how_long_the_session_was_and_what_was_lost() -> None:
@@ -237,7 +238,7 @@ def test_stragglers_after_the_end_produce_nothing() -> None:
     assembler = Assembler()
     taken(assembler, result(FINAL, 1, "hello"), closed(1), end())
     assert taken(assembler, result(PARTIAL, 0, "hell"), result(EARLY_FINAL, 2, "hello")) == []
-    assert assembler.ended_at_ms == NOW_MS
+    assert assembler.forgettable_at_ms() == NOW_MS + 60_000
 
 
 def test_a_session_that_opens_again_goes_on_with_later_segments() -> None:
@@ -250,7 +251,47 @@ def test_a_session_that_opens_again_goes_on_with_later_segments() -> None:
 def test_the_first_partial_of_a_session_that_opens_again_takes_back_its_end() -> None:
     assembler = Assembler()
     taken(assembler, result(FINAL, 0, "hello"), closed(0), end(), result(PARTIAL, 0, "ag", segment=1))
-    assert assembler.ended_at_ms is None
+    assert assembler.forgettable_at_ms() is None
+
+
+def late(answer: InferenceResult, age_ms: int) -> InferenceResult:
+    """``answer`` to what was asked so long ago."""
+    return replace(answer, times=StageTimes(requested_at_ms=NOW_MS - age_ms, recognised_at_ms=NOW_MS))
+
+
+LATE_MS = 4_000
+
+
+def forgetful() -> Assembler:
+    """One that takes answers of LATE_MS for ones that may have been forgotten."""
+    return Assembler(memory_ms=2 * LATE_MS)
+
+
+def test_a_partial_that_may_be_of_a_forgotten_session_is_dropped() -> None:
+    assembler = forgetful()
+    assert taken(assembler, late(result(PARTIAL, 0, "hell"), LATE_MS)) == []
+    assert assembler.blank
+    assert shown(taken(assembler, late(result(PARTIAL, 0, "hell"), LATE_MS - 1))) == [
+        (TranscriptKind.PARTIAL, 0, "hell")
+    ]
+
+
+def test_an_early_final_that_may_be_of_a_forgotten_session_is_not_shown_but_may_become_the_final() -> None:
+    assembler = forgetful()
+    assert taken(assembler, late(result(EARLY_FINAL, 0, "hello"), LATE_MS)) == []
+    assert shown(taken(assembler, closed(0))) == [(TranscriptKind.FINAL, 1, "hello")]
+
+
+def test_an_answer_that_nothing_follows_is_forgotten_in_the_end() -> None:
+    assembler = forgetful()
+    taken(assembler, late(result(EARLY_FINAL, 0, "hello"), LATE_MS))
+    assert assembler.forgettable_at_ms() == NOW_MS + 3_600_000
+
+
+def test_an_answer_in_time_belongs_to_a_session_that_goes_on() -> None:
+    assembler = forgetful()
+    taken(assembler, result(EARLY_FINAL, 0, "hello"))
+    assert assembler.forgettable_at_ms() is None
 
 
 texts = st.lists(st.sampled_from(["the", "cat", "sat", "on", "a", "mat"]), max_size=5).map(" ".join)

@@ -8,7 +8,7 @@ from pipeline.domain.cadence import CadenceSettings
 from pipeline.domain.ordering import OrderingSettings
 from pipeline.domain.session import Session, SessionSettings
 from pipeline.domain.track import TrackSettings
-from pipeline.domain.types import Codec, Pcm16, RequestKind, StageTimes
+from pipeline.domain.types import Codec, Pcm16, Received, RequestKind, StageTimes
 from pipeline.errors import InvalidChunk, OutOfSequence, UndecodablePacket, UnknownCodec
 from tests.domain.helpers import (
     BROKEN,
@@ -85,6 +85,12 @@ def test_a_request_knows_when_the_end_of_its_speech_was_captured_and_when_its_la
     assert early.times == StageTimes(captured_at_ms=STARTED_AT_MS + 4_000, received_at_ms=at_ms, requested_at_ms=at_ms)
 
 
+def test_a_request_knows_when_kafka_stored_its_last_sample() -> None:
+    items = [replace(item, stored_at_ms=item.at_ms - 40) for item in chunks_of(SENTENCE)]
+    (early,) = requests(heard(session_of(SETTINGS), items))
+    assert (early.times.received_at_ms, early.times.requested_at_ms) == (items[41].at_ms - 40, items[41].at_ms)
+
+
 def test_a_closed_segment_and_the_end_know_where_their_audio_stood_in_the_topic() -> None:
     actions = heard(session_of(SETTINGS), chunks_of(SENTENCE))
     (closed,), (ended,) = closings(actions), endings(actions)
@@ -117,19 +123,47 @@ def test_the_end_of_the_stream_closes_the_open_segment() -> None:
 
 def test_a_last_chunk_without_audio_ends_the_stream_too() -> None:
     session = spoken("speech 1000")
-    actions = session.receive(received(10, end_of_stream=True))
+    actions = heard(session, [received(10, end_of_stream=True)])
     assert len(closings(actions)) == len(endings(actions)) == 1
     assert session.ended
 
 
 def test_an_empty_session_ends_with_nothing_in_it() -> None:
-    (ended,) = endings(session_of(SETTINGS).receive(received(0, end_of_stream=True)))
+    (ended,) = endings(heard(session_of(SETTINGS), [received(0, end_of_stream=True)]))
     assert (ended.segments, ended.duration_ms, ended.source_first_offset) == (0, 0, FIRST_OFFSET)
 
 
 def test_partials_are_asked_for_while_speech_goes_on() -> None:
     actions = heard(session_of(), chunks_of(talk("speech 2000"), ends=False))
     assert [each.kind for each in requests(actions)] == [RequestKind.PARTIAL] * 4
+
+
+def late(items: list[Received], lag_ms: int) -> list[Received]:
+    """``items`` as a job meets them that lags so far behind the topic."""
+    return [replace(item, stored_at_ms=item.at_ms - lag_ms) for item in items]
+
+
+def test_partials_are_withheld_from_a_job_that_lags() -> None:
+    session, items = session_of(), chunks_of(talk("speech 2000"), ends=False)
+    assert requests(heard(session, late(items, lag_ms=2_000))) == []
+    assert session.partials_withheld() == 4
+
+
+def test_partials_are_asked_for_up_to_the_lag_that_is_allowed() -> None:
+    session, items = session_of(), chunks_of(talk("speech 2000"), ends=False)
+    assert len(requests(heard(session, late(items, lag_ms=1_999)))) == 4
+    assert session.partials_withheld() == 0
+
+
+def test_partials_come_again_when_the_lag_is_worked_off() -> None:
+    items = chunks_of(talk("speech 2000"), ends=False)
+    asked = requests(heard(session_of(), late(items[:10], lag_ms=5_000) + late(items[10:], lag_ms=0)))
+    assert [each.revision for each in asked] == [2, 3]
+
+
+def test_finals_are_asked_for_however_late_it_is() -> None:
+    asked = requests(heard(session_of(), late(chunks_of(SENTENCE), lag_ms=900_000)))
+    assert [each.kind for each in asked] == [RequestKind.EARLY_FINAL]
 
 
 def test_channels_are_recognised_each_on_its_own() -> None:
@@ -171,13 +205,13 @@ def test_the_clock_goes_on_over_a_chunk_that_cannot_be_decoded() -> None:
 
 
 def test_a_stream_whose_last_chunk_cannot_be_decoded_ends_all_the_same() -> None:
-    actions = spoken("speech 1000").receive(received(10, BROKEN, end_of_stream=True))
+    actions = heard(spoken("speech 1000"), [received(10, BROKEN, end_of_stream=True)])
     assert len(rejections(actions)) == len(closings(actions)) == len(endings(actions)) == 1
 
 
 def test_a_chunk_in_another_format_than_the_first_is_rejected() -> None:
     item = received(1, b"\0\0\0\0", channels=2)
-    (rejected,) = rejections(spoken("silence 100").receive(item))
+    (rejected,) = rejections(heard(spoken("silence 100"), [item]))
     assert isinstance(rejected.error, InvalidChunk)
     assert "chunk 1" in str(rejected.error)
 
@@ -186,7 +220,7 @@ def test_a_session_takes_its_format_from_the_first_chunk_that_a_decoder_is_known
     pcm = received(0, b"a")
     opus = replace(pcm, chunk=replace(pcm.chunk, codec=Codec.OPUS))
     session = session_of(SETTINGS, opus)
-    (rejected,) = rejections(session.receive(opus))
+    (rejected,) = rejections(heard(session, [opus]))
     assert isinstance(rejected.error, UnknownCodec)
     assert rejections(heard(session, chunks_of(talk("speech 300"), first_seq=1))) == []
 
@@ -254,22 +288,22 @@ def test_a_chunk_that_comes_too_late_is_rejected() -> None:
     late = items.pop(4)
     session = session_of(SETTINGS)
     heard(session, items[:20])
-    (rejected,) = rejections(session.receive(late))
+    (rejected,) = rejections(heard(session, [late]))
     assert isinstance(rejected.error, OutOfSequence)
 
 
 def test_a_missing_chunk_is_given_up_after_a_while_without_any() -> None:
     session = spoken("speech 1000")
-    assert session.receive(received(11, talk("speech 100").tobytes(), at_ms=50_000)) == []
+    assert heard(session, [received(11, talk("speech 100").tobytes(), at_ms=50_000)]) == []
     assert session.deadline_ms() == 52_000
     assert session.wake(51_999) == []
     session.wake(52_000)
-    assert endings(session.receive(received(12, end_of_stream=True)))[0].gap_ms == 100
+    assert endings(heard(session, [received(12, end_of_stream=True)]))[0].gap_ms == 100
 
 
 def test_a_session_without_chunks_ends() -> None:
     session = session_of(SETTINGS)
-    session.receive(received(0, talk("speech 1000").tobytes(), at_ms=50_000))
+    heard(session, [received(0, talk("speech 1000").tobytes(), at_ms=50_000)])
     assert session.deadline_ms() == 80_000
     assert session.wake(79_999) == []
     actions = session.wake(80_000)
@@ -286,15 +320,15 @@ def test_a_session_ends_only_once() -> None:
 def test_a_chunk_after_the_end_of_the_stream_is_rejected() -> None:
     session = session_of(SETTINGS)
     heard(session, chunks_of(SENTENCE))
-    (rejected,) = rejections(session.receive(received(50, b"\0\0")))
+    (rejected,) = rejections(heard(session, [received(50, b"\0\0")]))
     assert isinstance(rejected.error, OutOfSequence)
     assert "chunk 50 came after the end of its stream" in str(rejected.error)
 
 
 def test_a_chunk_that_overtook_the_end_of_its_stream_is_rejected_once_that_is_known() -> None:
     session = spoken("speech 1000")
-    assert session.receive(received(11, talk("speech 100").tobytes(), end_of_stream=True)) == []
-    actions = session.receive(received(10, end_of_stream=True))
+    assert heard(session, [received(11, talk("speech 100").tobytes(), end_of_stream=True)]) == []
+    actions = heard(session, [received(10, end_of_stream=True)])
     assert len(endings(actions)) == 1
     (rejected,) = rejections(actions)
     assert "chunk 11 came after the end of its stream" in str(rejected.error)
@@ -302,8 +336,8 @@ def test_a_chunk_that_overtook_the_end_of_its_stream_is_rejected_once_that_is_kn
 
 def test_a_chunk_that_waits_for_one_past_the_end_of_its_stream_is_rejected() -> None:
     session = spoken("speech 1000")
-    session.receive(received(12, talk("speech 100").tobytes()))
-    (rejected,) = rejections(session.receive(received(10, end_of_stream=True)))
+    heard(session, [received(12, talk("speech 100").tobytes())])
+    (rejected,) = rejections(heard(session, [received(10, end_of_stream=True)]))
     assert "chunk 12 came after the end of its stream" in str(rejected.error)
 
 
@@ -318,7 +352,7 @@ def test_a_duplicate_after_the_end_changes_nothing() -> None:
 
 def test_an_ended_session_is_remembered_for_a_while() -> None:
     session = spoken("speech 1000")
-    session.receive(received(10, at_ms=50_000, end_of_stream=True))
+    heard(session, [received(10, at_ms=50_000, end_of_stream=True)])
     assert not session.forgettable(79_999)
     assert session.forgettable(80_000)
 
@@ -341,7 +375,7 @@ def test_audio_after_an_end_by_silence_opens_the_session_again() -> None:
 def test_a_chunk_that_waits_opens_an_ended_session_again_too() -> None:
     session = spoken("speech 1000")
     session.wake(10**9)
-    session.receive(received(11, talk("speech 500").tobytes(), at_ms=10**9 + 1, end_of_stream=True))
+    heard(session, [received(11, talk("speech 500").tobytes(), at_ms=10**9 + 1, end_of_stream=True)])
     assert not session.forgettable(10**10)
     (closed,) = closings(actions := session.wake(10**9 + 2_001))
     assert (closed.start_ms, closed.end_ms) == (1_088, 1_600)
@@ -352,5 +386,5 @@ def test_a_chunk_that_waits_opens_an_ended_session_again_too() -> None:
 def test_a_duplicate_does_not_open_an_ended_session_again() -> None:
     session = spoken("speech 1000")
     session.wake(10**9)
-    session.receive(chunks_of(talk("speech 1000"))[3])
+    heard(session, [chunks_of(talk("speech 1000"))[3]])
     assert session.ended

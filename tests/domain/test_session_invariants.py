@@ -8,10 +8,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.domain.actions import Action, Rejected
 from pipeline.domain.ordering import OrderingSettings
 from pipeline.domain.session import SessionSettings
 from pipeline.domain.track import TrackSettings
-from pipeline.domain.types import Pcm16, Received, RequestKind
+from pipeline.domain.types import Codec, InferenceRequest, Pcm16, Received, RequestKind
+from tests.domain.golden import PORTS as REAL_DECODERS
+from tests.domain.golden import chunked
 from tests.domain.helpers import (
     BROKEN,
     Keeper,
@@ -44,12 +47,25 @@ def streams(draw: st.DrawFn) -> list[Received]:
     """A stream of one or two channels, with chunks lost, late, sent twice or broken, and perhaps no end."""
     audio = draw(talks)
     rows = audio if draw(st.booleans()) else np.stack([audio, audio[::-1]])
-    items = chunks_of(rows, draw(st.sampled_from([60, 100, 250])), ends=draw(st.booleans()))
+    return disturbed(draw, chunks_of(rows, draw(st.sampled_from([60, 100, 250])), ends=draw(st.booleans())), BROKEN)
+
+
+@st.composite
+def opus_streams(draw: st.DrawFn) -> list[Received]:
+    """The same for Opus, whose decoder remembers more than any other."""
+    audio = draw(talks)
+    rows = np.atleast_2d(audio) if draw(st.booleans()) else np.stack([audio, audio[::-1]])
+    refused = b""
+    return disturbed(draw, chunked(Codec.OPUS, 16_000, rows), refused)
+
+
+def disturbed(draw: st.DrawFn, items: list[Received], broken_packet: bytes) -> list[Received]:
+    """``items`` with some lost, late, sent twice or broken."""
     places = st.sets(st.integers(0, len(items) - 1), max_size=4)
     lost, broken, twice = draw(places), draw(places), draw(places)
     delays = draw(st.lists(st.integers(0, 2), min_size=len(items), max_size=len(items)))
     arrivals = [
-        (item.chunk.seq + delay, spoilt(item) if item.chunk.seq in broken else item)
+        (item.chunk.seq + delay, spoilt(item, broken_packet) if item.chunk.seq in broken else item)
         for item, delay in zip(items, delays, strict=True)
         if item.chunk.seq not in lost
     ]
@@ -57,8 +73,8 @@ def streams(draw: st.DrawFn) -> list[Received]:
     return [item for _, item in sorted(arrivals, key=lambda arrival: arrival[0])]
 
 
-def spoilt(item: Received) -> Received:
-    return replace(item, chunk=replace(item.chunk, packets=(BROKEN,)))
+def spoilt(item: Received, broken_packet: bytes = BROKEN) -> Received:
+    return replace(item, chunk=replace(item.chunk, packets=(broken_packet,)))
 
 
 def eventful_stream() -> list[Received]:
@@ -78,10 +94,43 @@ def test_a_crash_after_every_chunk_changes_nothing(items: list[Received]) -> Non
     for item in items:
         keeper.keep(restored)
         restored = keeper.restored(BRISK)
-        assert list(map(timeless, restored.receive(item))) == list(map(timeless, undisturbed.receive(item)))
+        assert list(map(timeless, heard(restored, [item]))) == list(map(timeless, heard(undisturbed, [item])))
     for now_ms in (10**9, 2 * 10**9):
         assert list(map(timeless, restored.wake(now_ms))) == list(map(timeless, undisturbed.wake(now_ms)))
     assert stored(restored.snapshot()) == stored(undisturbed.snapshot())
+
+
+@settings(max_examples=30)
+@given(opus_streams())
+def test_a_crash_after_every_chunk_of_opus_changes_nothing(items: list[Received]) -> None:
+    undisturbed, restored, keeper = (
+        session_of(BRISK, ports=REAL_DECODERS),
+        session_of(BRISK, ports=REAL_DECODERS),
+        Keeper(),
+    )
+    for item in items:
+        keeper.keep(restored)
+        restored = keeper.restored(BRISK, REAL_DECODERS)
+        assert list(map(timeless, heard(restored, [item]))) == list(map(timeless, heard(undisturbed, [item])))
+    assert list(map(timeless, restored.wake(10**9))) == list(map(timeless, undisturbed.wake(10**9)))
+
+
+@settings(max_examples=60)
+@given(streams(), st.data())
+def test_chunks_that_come_again_after_a_crash_change_no_final(items: list[Received], data: st.DataObject) -> None:
+    undisturbed, restored, keeper = session_of(BRISK), session_of(BRISK), Keeper()
+    crashes = data.draw(st.dictionaries(st.integers(1, 40), st.integers(1, 12), max_size=4))
+    found: list[Action] = []
+    for count, item in enumerate(items, start=1):
+        found += heard(restored, [item])
+        keeper.keep(restored)
+        if count in crashes:
+            restored = keeper.restored(BRISK)
+            again = heard(restored, items[max(0, count - crashes[count]) : count])
+            assert rejections(again) == again
+    found += restored.wake(10**9) + restored.wake(2 * 10**9)
+    expected = heard(undisturbed, items) + undisturbed.wake(10**9) + undisturbed.wake(2 * 10**9)
+    assert list(map(timeless, found)) == list(map(timeless, expected))
 
 
 def test_a_crash_after_any_chunk_changes_nothing() -> None:
@@ -93,7 +142,7 @@ def test_a_crash_after_any_chunk_changes_nothing() -> None:
         keeper.keep(first_life)
         later = heard(keeper.restored(BRISK), items[count:])
         assert before + list(map(timeless, later)) == undisturbed
-        before += map(timeless, first_life.receive(item))
+        before += map(timeless, heard(first_life, [item]))
 
 
 def test_the_eventful_stream_has_what_it_promises() -> None:
@@ -128,7 +177,7 @@ def test_a_restored_session_remembers_that_it_ended() -> None:
 def test_an_idle_session_is_small() -> None:
     session, keeper = session_of(), Keeper()
     for item in chunks_of(talk("speech 5000", "silence 20000"), ends=False):
-        session.receive(item)
+        heard(session, [item])
         keeper.keep(session)
     assert len(pickle.dumps(keeper.snapshot)) < 1_000
     assert sum(len(pcm) for _, pcm, _ in keeper.audio[0]) < 800 * 32
@@ -189,6 +238,28 @@ def test_every_segment_that_is_asked_about_is_closed_once_and_in_order(items: li
         assert closed == sorted({each.segment for each in requests(actions) if each.channel == channel})
     finals = [(final_request(actions, each), each) for each in closings(actions)]
     assert all((final.start_ms, final.end_ms) == (each.start_ms, each.end_ms) for final, each in finals)
+
+
+@settings(max_examples=60)
+@given(streams(), st.data())
+def test_a_lag_takes_partials_and_nothing_else(items: list[Received], data: st.DataObject) -> None:
+    lags_ms = data.draw(st.lists(st.sampled_from([0, 5_000]), min_size=len(items), max_size=len(items)))
+    late = [replace(item, stored_at_ms=item.at_ms - lag_ms) for item, lag_ms in zip(items, lags_ms, strict=True)]
+    lagging, prompt = session_of(BRISK), session_of(BRISK)
+    found = list(map(sightless, lasting(heard(lagging, late) + lagging.wake(10**9))))
+    assert found == list(map(sightless, lasting(heard(prompt, items) + prompt.wake(10**9))))
+
+
+def lasting(actions: list[Action]) -> list[Action]:
+    """All but partials."""
+    return [each for each in actions if not (isinstance(each, InferenceRequest) and each.kind is RequestKind.PARTIAL)]
+
+
+def sightless(action: Action) -> object:
+    """``action`` without times, those of the chunk in it included."""
+    if isinstance(action, Rejected):
+        return timeless(replace(action, received=replace(action.received, stored_at_ms=0)))
+    return timeless(action)
 
 
 @settings(max_examples=60)

@@ -5,13 +5,16 @@ from functools import reduce
 from operator import add
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.domain.types import Received
 from pipeline.domain.usage import UsageReport, UsageSettings, UsageTotals, minute_of, totals_of
 from pipeline.domain.usage_meter import UsageMeter
-from tests.domain.helpers import BROKEN, STARTED_AT_MS, Keeper, chunks_of, received, session_of, stored, talk
+from pipeline.errors import UnknownSnapshot
+from tests.domain.golden import misfits
+from tests.domain.helpers import BROKEN, STARTED_AT_MS, Keeper, chunks_of, heard, received, session_of, stored, talk
 
 SETTINGS = UsageSettings()
 TALK = talk("silence 300", "speech 1500", "silence 900", "speech 700", "silence 700")
@@ -22,7 +25,7 @@ def metered(items: Iterable[Received]) -> list[UsageReport]:
     """All reports of a session whose clock is right."""
     session, meter = session_of(), UsageMeter(SETTINGS, "acme")
     return [
-        report for item in items for report in meter.hear(session, session.receive(item), item.chunk.captured_at_ms)
+        report for item in items for report in meter.hear(session, heard(session, [item]), item.chunk.captured_at_ms)
     ]
 
 
@@ -70,12 +73,12 @@ def test_a_report_holds_audio_of_one_minute_only() -> None:
 
 def test_an_idle_session_reports_the_rest_when_it_ends() -> None:
     session, meter = session_of(), UsageMeter(SETTINGS, "acme")
-    heard = [
+    early = [
         report
         for item in chunks_of(TALK, ends=False)
-        for report in meter.hear(session, session.receive(item), item.chunk.captured_at_ms)
+        for report in meter.hear(session, heard(session, [item]), item.chunk.captured_at_ms)
     ]
-    assert heard == []
+    assert early == []
     (rest,) = meter.wake(session, session.wake(10**9))
     assert (rest.sessions, rest.audio_ms, rest.finals) == (1, 4_100, 2)
 
@@ -96,5 +99,28 @@ def test_a_crash_after_any_chunk_changes_no_report(crashes: set[int], chunk_ms: 
         if number in crashes:
             session = keeper.restored()
             meter = UsageMeter.restored(SETTINGS, "acme", stored(meter.snapshot()))  # type: ignore[arg-type]
-        reports += meter.hear(session, session.receive(item), item.chunk.captured_at_ms)
+        reports += meter.hear(session, heard(session, [item]), item.chunk.captured_at_ms)
     assert reports == metered(items)
+
+
+FIRST_RELEASE = {"at_ms": 1_000_050, "heard_ms": 100, "lost_ms": 0, "pending": (100, 0, 0, 0, 0), "minutes": [960_000]}
+"""What the first releases kept of a meter, without a version."""
+
+
+def test_a_meter_that_the_first_releases_kept_goes_on() -> None:
+    session, items = session_of(), chunks_of(TALK)
+    heard(session, items[:1])
+    meter = UsageMeter.restored(SETTINGS, "acme", FIRST_RELEASE)  # type: ignore[arg-type]
+    reports = [report for item in items[1:] for report in meter.hear(session, heard(session, [item]), 1_000_100)]
+    assert (summed(reports).audio_ms, summed(reports).sessions) == (4_100, 0)
+
+
+def test_a_meter_is_kept_in_the_shape_of_its_version() -> None:
+    saved = stored(UsageMeter(SETTINGS, "acme").snapshot())
+    assert misfits(stored({**FIRST_RELEASE, "version": 1}), saved) == []
+
+
+def test_a_meter_of_a_later_release_is_refused() -> None:
+    later = {**FIRST_RELEASE, "version": 2}
+    with pytest.raises(UnknownSnapshot, match="a session's usage has version 2"):
+        UsageMeter.restored(SETTINGS, "acme", later)  # type: ignore[arg-type]

@@ -13,8 +13,12 @@ def test_every_setting_can_be_set() -> None:
         "VOXFLOW_ENGINE_THREADS": "2",
         "VOXFLOW_BATCH_SIZE": "16",
         "VOXFLOW_QUEUE_LIMIT": "99",
+        "VOXFLOW_ENGINE_WORKERS": "3",
+        "VOXFLOW_ENGINE_ATTEMPTS": "5",
+        "VOXFLOW_ENGINE_CALL_TIMEOUT_MS": "7000",
+        "VOXFLOW_RECOGNIZER": "my.engines:load",
     }
-    assert EngineSettings.from_environ(environ) == EngineSettings("cuda", threads=2, batch_size=16, queue_limit=99)
+    assert EngineSettings.from_environ(environ) == EngineSettings("cuda", 3, 2, 16, 99, 5, 7_000, "my.engines:load")
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -26,6 +30,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     [
         ({"VOXFLOW_PROVIDER": "tpu"}, "VOXFLOW_PROVIDER='tpu' is unknown; use one of cpu, cuda"),
         ({"VOXFLOW_BATCH_SIZE": "0"}, "batch_size=0 must be at least 1"),
+        ({"VOXFLOW_ENGINE_CALL_TIMEOUT_MS": "0"}, "call_timeout_ms=0 must be at least 1"),
         ({"VOXFLOW_ENGINE_THREADS": "two"}, "VOXFLOW_ENGINE_THREADS='two' is not a whole number"),
     ],
 )

@@ -1,7 +1,7 @@
 """Runs one keyed operator without a cluster: keyed state in memory (pickled, as Flink keeps it) and timers by hand."""
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,11 +68,29 @@ class MapSlot(_Slot):
         return map(pickle.loads, (self.stored or {}).values())
 
 
+@dataclass
+class Counter:
+    """One of Flink's counters."""
+
+    count: int = 0
+
+    def inc(self, n: int = 1) -> None:
+        self.count += n
+
+    def dec(self, n: int = 1) -> None:
+        self.count -= n
+
+
 class Operator:
-    """A keyed function at work on ``state``; make another one on the same state to restart it."""
+    """A keyed function at work on ``state``; make another one on the same state to restart it.
+
+    ``counters`` and ``gauges`` are the metrics that it registered, by name.
+    """
 
     def __init__(self, function: Any, state: KeyedState) -> None:
         self._function, self.state = function, state
+        self.counters: dict[str, Counter] = {}
+        self.gauges: dict[str, Callable[[], int]] = {}
         function.open(self)
 
     # What the function sees of Flink.
@@ -84,6 +102,15 @@ class Operator:
 
     def get_map_state(self, descriptor: Any) -> MapSlot:
         return MapSlot(self.state, descriptor.name)
+
+    def get_metrics_group(self) -> "Operator":
+        return self
+
+    def counter(self, name: str) -> Counter:
+        return self.counters.setdefault(name, Counter())
+
+    def gauge(self, name: str, value: Callable[[], int]) -> None:
+        self.gauges[name] = value
 
     def get_current_key(self) -> Any:
         return self.state.key
@@ -103,10 +130,14 @@ class Operator:
         """Rings all timers due by then, also those that they set."""
         out: list[Any] = []
         while due := sorted(timer for timer in self.state.timers if timer[0] <= at_ms):
-            self.state.timers.discard(due[0])
-            timestamp, self.state.key = due[0]
-            out += self._function.on_timer(timestamp, self)
+            self.state.timers.difference_update(due)
+            for timestamp, self.state.key in due:
+                out += self._function.on_timer(timestamp, self)
         return out
+
+    def remembers(self) -> list[str]:
+        """The function's own dictionaries that are not empty."""
+        return [name for name, value in vars(self._function).items() if isinstance(value, dict) and value]
 
     def close(self) -> None:
         self._function.close()

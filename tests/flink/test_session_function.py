@@ -1,5 +1,6 @@
 """The sessions operator: state, timers and side outputs around the domain's session."""
 
+import pickle
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -13,6 +14,7 @@ from pipeline.domain.usage import UsageTotals, totals_of
 from pipeline.flink.outputs import DEAD_LETTERS, MARKERS, USAGE
 from pipeline.flink.session_function import SessionFunction
 from pipeline.flink.settings import JobSettings
+from pipeline.observability.metrics import PARTIALS_WITHHELD, SESSIONS_LIVE
 from tests.domain.helpers import BROKEN, PORTS, STARTED_AT_MS, chunks_of, received, talk, timeless
 from tests.flink.harness import KeyedState, Operator
 
@@ -103,6 +105,42 @@ def test_what_an_idle_session_used_is_reported_when_it_is_given_up() -> None:
     sent = send_all(sessions, chunks_of(SENTENCE, ends=False))
     later = [out for _ in range(60) for out in tick(sessions, clock)]
     assert (usage(sent).audio_ms, usage(later).audio_ms) == (0, 4_100)
+
+
+def test_what_the_first_releases_kept_of_a_session_goes_on() -> None:
+    state, chunks = KeyedState(), chunks_of(SENTENCE)
+    send_all(operator(state), chunks[:20])
+    saved = pickle.loads(state.values["s", "session"])
+    del saved["usage"]["version"], saved["progress"]["stored_at_ms"]
+    state.values["s", "session"] = pickle.dumps(saved)
+    totals = usage(send_all(operator(state), chunks[20:]))
+    assert (totals.sessions, totals.audio_ms, totals.finals) == (1, 4_100, 2)
+
+
+def test_partials_that_a_lagging_job_withholds_are_counted() -> None:
+    clock, chunks = Clock(), chunks_of(SENTENCE)
+    late = [replace(item, stored_at_ms=STARTED_AT_MS) for item in chunks]
+    clock.now_ms = STARTED_AT_MS + 60_000
+    sessions = operator(KeyedState(), clock)
+    kinds = {request.kind for request in requests(send_all(sessions, late))}
+    asked = requests(send_all(operator(KeyedState()), chunks))
+    assert kinds == {RequestKind.EARLY_FINAL}
+    assert sessions.counters[PARTIALS_WITHHELD].count == len(
+        [each for each in asked if each.kind is RequestKind.PARTIAL]
+    )
+
+
+def test_sessions_in_memory_are_counted() -> None:
+    clock, state = Clock(), KeyedState()
+    send_all(operator(state, clock), chunks_of(SENTENCE))
+    sessions = operator(state, clock)
+    sessions.send("t", received(0, end_of_stream=True))
+    assert sessions.counters[SESSIONS_LIVE].count == 1
+    send_all(sessions, chunks_of(SENTENCE))
+    assert sessions.counters[SESSIONS_LIVE].count == 2
+    clock.now_ms += 31_000
+    sessions.ring_until(clock.now_ms)
+    assert sessions.counters[SESSIONS_LIVE].count == 0
 
 
 def test_a_silent_producer_ends_its_session() -> None:

@@ -14,20 +14,22 @@ from pipeline.domain.types import (
     TranscriptKind,
 )
 from pipeline.domain.usage import UsageReport
+from pipeline.flink.clock import Clock
 from pipeline.flink.outputs import FINALS, USAGE
 from pipeline.flink.settings import JobSettings
 from pipeline.flink.transcript_function import TranscriptFunction
+from pipeline.testing import ManualClock
 from tests.flink.harness import KeyedState, Operator
 
 NOW_MS = 5_000_000
 
 
-def operator(state: KeyedState) -> Operator:
-    return Operator(TranscriptFunction(JobSettings(), lambda: NOW_MS), state)
+def operator(state: KeyedState, clock: Clock = lambda: NOW_MS) -> Operator:
+    return Operator(TranscriptFunction(JobSettings(), clock), state)
 
 
-def result(text: str, revision: int, kind: RequestKind) -> InferenceResult:
-    times = StageTimes(captured_at_ms=NOW_MS - 100)
+def result(text: str, revision: int, kind: RequestKind, recognised_at_ms: int = NOW_MS - 40) -> InferenceResult:
+    times = StageTimes(captured_at_ms=NOW_MS - 100, requested_at_ms=NOW_MS - 80, recognised_at_ms=recognised_at_ms)
     return InferenceResult("s", "acme", 0, 0, revision, kind, 0, 900, Hypothesis(text), "en", "m", "1", times)
 
 
@@ -87,3 +89,48 @@ def test_an_ended_session_leaves_no_state() -> None:
     transcripts.send("s", ENDED)
     transcripts.ring_until(NOW_MS + 120_000)
     assert (state.values, state.timers) == ({}, set())
+
+
+def test_a_session_whose_last_final_comes_after_its_end_leaves_no_state() -> None:
+    state = KeyedState()
+    transcripts = operator(state)
+    for event in (CLOSED, ENDED, result("late", 1, RequestKind.FINAL)):
+        transcripts.send("s", event)
+    transcripts.ring_until(NOW_MS + 60_000)
+    assert (state.values, state.timers, transcripts.remembers()) == ({}, set(), [])
+
+
+def ended_session(state: KeyedState, clock: ManualClock) -> Operator:
+    """Transcripts that were all written, and forgotten some time after the session's end."""
+    transcripts = operator(state, clock)
+    for event in (result("hello there", 1, RequestKind.EARLY_FINAL), CLOSED, ENDED):
+        transcripts.send("s", event)
+    clock.advance(61_000)
+    transcripts.ring_until(clock.now_ms)
+    assert state.values == {}
+    return transcripts
+
+
+def test_a_partial_that_comes_after_its_session_was_forgotten_is_not_shown_and_leaves_no_state() -> None:
+    clock, state = ManualClock(NOW_MS), KeyedState()
+    transcripts = ended_session(state, clock)
+    assert transcripts.send("s", result("hello", 0, RequestKind.PARTIAL)) == []
+    assert (state.values, state.timers) == ({}, set())
+
+
+def test_a_discarded_early_final_that_comes_after_its_session_was_forgotten_is_not_shown_nor_kept_for_ever() -> None:
+    clock, state = ManualClock(NOW_MS), KeyedState()
+    transcripts = ended_session(state, clock)
+    assert transcripts.send("s", result("hello", 0, RequestKind.EARLY_FINAL, clock.now_ms)) == []
+    assert transcripts.ring_until(NOW_MS + 7_200_000) == []
+    assert (state.values, state.timers) == ({}, set())
+
+
+def test_an_early_final_that_had_to_wait_for_the_job_to_come_back_is_the_final_all_the_same() -> None:
+    clock, state = ManualClock(NOW_MS + 900_000), KeyedState()
+    transcripts = operator(state, clock)
+    assert transcripts.send("s", result("hello there", 1, RequestKind.EARLY_FINAL, clock.now_ms)) == []
+    clock.advance(30_000)
+    transcripts.ring_until(clock.now_ms)
+    (final,) = written(transcripts.send("s", CLOSED))
+    assert (final.kind, final.text) == (TranscriptKind.FINAL, "hello there")

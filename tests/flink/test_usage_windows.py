@@ -3,11 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from pyflink.datastream.window import TimeWindow, TriggerResult
 
 from pipeline.codecs.avro import decode_usage
-from pipeline.domain.usage import MINUTE_MS, UsageReport, UsageSettings
-from pipeline.flink.usage_windows import SETTLING_MS, AddReports, ReportedMinutes, SettledMinute, WriteMinute
+from pipeline.domain.usage import MINUTE_MS, UsageReport, UsageSettings, UsageTotals
+from pipeline.errors import UnknownSnapshot
+from pipeline.flink.usage_windows import SETTLING_MS, TOTALS, AddReports, ReportedMinutes, SettledMinute, WriteMinute
+from tests.domain.helpers import stored
 from tests.flink.harness import KeyedState, ValueSlot
 
 SETTINGS = UsageSettings()
@@ -113,5 +116,16 @@ def test_a_minute_that_is_forgotten_leaves_no_state() -> None:
 def test_totals_wait_as_plain_data_and_add_up_after_a_restore() -> None:
     add = AddReports()
     one = add.add(report(), add.create_accumulator())
-    assert type(one) is tuple
+    assert stored(one) == one
     assert add.get_result(add.merge(one, add.add(report(), one))).audio_ms == 15_000
+
+
+def test_totals_that_the_first_releases_kept_are_read_and_added_to() -> None:
+    totals = AddReports().get_result(AddReports().add(report(), (2, 1, 5_000, 3_000, 0, 1, 0, {7: 1})))  # type: ignore[arg-type]
+    assert totals == UsageTotals(3, 1, 10_000, 3_000, 0, 1, 0, {7: 1})
+
+
+def test_totals_of_a_later_release_are_refused() -> None:
+    later = {**AddReports().create_accumulator(), "version": TOTALS.version + 1}
+    with pytest.raises(UnknownSnapshot, match="a minute's usage has version 2, this release reads versions 0 to 1"):
+        AddReports().add(report(), later)

@@ -45,6 +45,14 @@ def client_config(settings: KafkaSettings, **more: str | int | bool) -> ClientCo
     return common | {name.replace("_", "."): value for name, value in more.items()}
 
 
+def consumer_config(settings: KafkaSettings, group: str, **more: str | int | bool) -> ClientConfig:
+    """The settings of any consumer. It sees what is certain: no record of a transaction that is open or was aborted.
+
+    librdkafka insists on a group's name, also where no group is joined. Offsets are committed by hand, or not at all.
+    """
+    return client_config(settings, group_id=group, enable_auto_commit=False, isolation_level="read_committed", **more)
+
+
 def admin_client(settings: KafkaSettings) -> AdminClient:
     config = client_config(settings)
     logger = config.pop("logger")

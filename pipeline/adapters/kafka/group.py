@@ -12,7 +12,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline.adapters.kafka.client import ANSWER_TIMEOUT_S, client_config, cluster_metadata, kafka_error
+from pipeline.adapters.kafka.client import ANSWER_TIMEOUT_S, cluster_metadata, consumer_config, kafka_error
 from pipeline.config import KafkaSettings
 from pipeline.domain.types import SourcePosition
 from pipeline.errors import SetupError, ViewUnavailable
@@ -47,16 +47,16 @@ class GroupReader:
         _require_topics(settings, topics)
         self._settings = settings
         self._reached: dict[Partition, int] = {}
+        self._polled: dict[Partition, int] = {}
         self._uncommitted: set[Partition] = set()
         self._committed_at_s = 0.0
         self._dropped: set[Partition] = set()
         self._held: list[Message] = []
         self._is_paused = False
         self._may_be_cut_off = False
-        config = client_config(
+        config = consumer_config(
             settings,
-            group_id=group,
-            enable_auto_commit=False,
+            group,
             auto_offset_reset="earliest",
             partition_assignment_strategy="cooperative-sticky",
             session_timeout_ms=SESSION_TIMEOUT_MS,
@@ -74,10 +74,9 @@ class GroupReader:
         """
         self._require_broker()
         self._resume()
-        message = self._consumer.poll(0 if self._held else wait_s)
-        while message is not None:
-            self._held.append(message)
-            message = self._consumer.poll(0) if len(self._held) < limit else None
+        is_more = self._hold_next(0 if self._held else wait_s)
+        while is_more:
+            is_more = len(self._held) < limit and self._hold_next(0)
         taken, self._held = self._held[:limit], self._held[limit:]
         self._dropped.clear()
         self._commit_when_due()
@@ -88,7 +87,7 @@ class GroupReader:
         self._consumer.pause(self._consumer.assignment())
         self._is_paused = True
         # A partition that came just now was not paused yet: its first record waits for the next take.
-        self._held += [message for message in (self._consumer.poll(wait_s),) if message is not None]
+        self._hold_next(wait_s)
 
     def done(self, positions: Sequence[SourcePosition]) -> None:
         """These records, and all before them, need not come again. Those of partitions that moved away are not ours."""
@@ -145,6 +144,7 @@ class GroupReader:
         self._consumer.commit(offsets=[place], asynchronous=False)
         self._consumer.seek(place)
         self._reached[one.topic, one.partition] = first
+        self._polled.pop((one.topic, one.partition), None)
         self._uncommitted.discard((one.topic, one.partition))
         return max(0, one.offset - first)
 
@@ -152,6 +152,16 @@ class GroupReader:
         if self._is_paused:
             self._consumer.resume(self._consumer.assignment())
             self._is_paused = False
+
+    def _hold_next(self, wait_s: float) -> bool:
+        """Whether a message came within the time."""
+        message = self._consumer.poll(wait_s)
+        if message is None:
+            return False
+        self._held.append(message)
+        if message.error() is None:
+            self._polled[_partition(message)] = (message.offset() or 0) + 1
+        return True
 
     def _record(self, message: Message) -> list[Record]:
         if (error := message.error()) is not None:
@@ -194,7 +204,9 @@ class GroupReader:
         names = {(one.topic, one.partition) for one in partitions}
         self._dropped |= names
         self._uncommitted -= names
-        self._reached = {name: offset for name, offset in self._reached.items() if name not in names}
+        for name in names:
+            self._reached.pop(name, None)
+            self._polled.pop(name, None)
         self._held = [message for message in self._held if _partition(message) not in names]
 
     def _lag_of(self, one: TopicPartition, fresh: bool) -> int:
@@ -202,8 +214,10 @@ class GroupReader:
             bounds = self._consumer.get_watermark_offsets(one, timeout=ANSWER_TIMEOUT_S, cached=not fresh)
         except KafkaException:
             return 0
-        reached = self._reached.get((one.topic, one.partition))
-        if reached is None:
+        name = (one.topic, one.partition)
+        reached = self._reached.get(name)
+        if reached is None or reached == self._polled.get(name):
+            # Nothing is at hand. The marks that end transactions take offsets, too, and nobody is given those.
             reached = self._consumer.position([one])[0].offset
         return max(0, bounds[1] - reached) if bounds is not None and bounds[1] >= 0 and reached >= 0 else 0
 

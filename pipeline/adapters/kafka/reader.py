@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from pipeline.adapters.kafka.client import ANSWER_TIMEOUT_S, client_config, cluster_metadata, kafka_error
+from pipeline.adapters.kafka.client import ANSWER_TIMEOUT_S, cluster_metadata, consumer_config, kafka_error
 from pipeline.codecs.avro import decode_transcript
 from pipeline.config import KafkaSettings
 from pipeline.domain.types import Transcript
@@ -91,8 +91,7 @@ class TranscriptReader:
         self._recent = RecentIds()
         topics = (settings.topics.partials, settings.topics.finals) if partials else (settings.topics.finals,)
         everything = _partitions(settings, topics)
-        # librdkafka insists on a group's name, though nothing is committed and no group is joined.
-        self._consumer = Consumer(client_config(settings, group_id="voxflow-reader", enable_auto_commit=False))
+        self._consumer = Consumer(consumer_config(settings, "voxflow-reader"))
         try:
             self._consumer.assign([self._positioned(partition, start) for partition in everything])
         except KafkaException as exc:

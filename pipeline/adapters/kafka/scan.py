@@ -7,7 +7,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline.adapters.kafka.client import ANSWER_TIMEOUT_S, client_config, cluster_metadata, kafka_error
+from pipeline.adapters.kafka.client import ANSWER_TIMEOUT_S, cluster_metadata, consumer_config, kafka_error
 from pipeline.config import KafkaSettings
 from pipeline.errors import BrokerUnreachable, SetupError
 
@@ -105,9 +105,7 @@ def _kept(consumer: Consumer, partition: TopicPartition, settings: KafkaSettings
 
 
 def _consumer(settings: KafkaSettings) -> Consumer:
-    # librdkafka insists on a group's name, though nothing is committed and no group is joined.
-    options = client_config(settings, group_id="voxflow-scan", enable_auto_commit=False, enable_partition_eof=True)
-    return Consumer(options)
+    return Consumer(consumer_config(settings, "voxflow-scan", enable_partition_eof=True))
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

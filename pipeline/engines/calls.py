@@ -1,0 +1,69 @@
+"""The calls an engine is busy with, and which of them take too long; pure, with time passed in.
+
+Nothing can end a thread that hangs. Such a call is abandoned: nobody waits for it any more, and its answer, should it
+ever come, is thrown away.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.domain.ports import Recognizer
+from pipeline.domain.types import SAMPLE_RATE_HZ
+from pipeline.engines.batch_queue import Waiting
+
+MS_PER_AUDIO_SECOND: Final = 500
+"""What a second of a batch's audio, padding included, may add to the time a call has: many times what it takes."""
+
+STALL_MS: Final = 1_000
+"""Where nobody looked for longer, the process stood still or the clock was set, and no call is to blame."""
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One batch at the engine; to be answered by ``due_at_ms``."""
+
+    batch: Sequence[Waiting]
+    engine: Recognizer
+    started_at_ms: int
+    due_at_ms: int
+
+
+class Calls:
+    """The calls that are waited for, and those that were abandoned and have not come back."""
+
+    def __init__(self, timeout_ms: int) -> None:
+        self._timeout_ms = timeout_ms
+        self._running: set[Call] = set()
+        self._abandoned: set[Call] = set()
+        self._looked_at_ms = 0
+
+    @property
+    def abandoned(self) -> int:
+        """How many are still out there, each with a thread of its own."""
+        return len(self._abandoned)
+
+    def begin(self, batch: Sequence[Waiting], engine: Recognizer, now_ms: int) -> Call:
+        samples = sum(one.samples for one in batch)
+        allowed_ms = self._timeout_ms + samples * MS_PER_AUDIO_SECOND // SAMPLE_RATE_HZ
+        call = Call(batch, engine, now_ms, now_ms + allowed_ms)
+        self._running.add(call)
+        return call
+
+    def end(self, call: Call) -> bool:
+        """The call came back; whether anybody still waits for it."""
+        self._abandoned.discard(call)
+        wanted = call in self._running
+        self._running.discard(call)
+        return wanted
+
+    def overdue(self, now_ms: int) -> list[Call]:
+        """Abandons the calls that have taken too long. Look often: a long time between two looks is not counted."""
+        if now_ms - self._looked_at_ms > STALL_MS:
+            for call in self._running:
+                call.due_at_ms += now_ms - max(self._looked_at_ms, call.started_at_ms)
+        self._looked_at_ms = now_ms
+        late = [call for call in self._running if call.due_at_ms < now_ms]
+        self._running.difference_update(late)
+        self._abandoned.update(late)
+        return late

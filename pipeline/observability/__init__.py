@@ -1,0 +1,1 @@
+"""What the running job tells about itself."""
