@@ -120,9 +120,9 @@ class Session:
             return self._take_all(self._ordering.give_up_missing(), now_ms)
         return self._end(now_ms)
 
-    def postpone(self, now_ms: int) -> None:
-        """Start all waiting anew: after a restore, silence says nothing about the producer."""
-        self._last_heard_at_ms = now_ms
+    def postpone(self, at_ms: int) -> None:
+        """Count all waiting from ``at_ms`` at the earliest: until then, silence said nothing about the producer."""
+        self._last_heard_at_ms = max(self._last_heard_at_ms, at_ms)
 
     def partials_withheld(self) -> int:
         """How many partials were not asked for, because of a lag, since the last call."""

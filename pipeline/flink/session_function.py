@@ -59,6 +59,7 @@ class SessionFunction(KeyedProcessFunction):
         self._sessions: dict[str, Session] = {}
         self._meters: dict[str, UsageMeter] = {}
         self._timers: dict[str, int] = {}
+        self._behind_at_ms = 0
         pickled = Types.PICKLED_BYTE_ARRAY()
         self._snapshot = runtime_context.get_state(ValueStateDescriptor("session", pickled))
         self._audio = runtime_context.get_list_state(ListStateDescriptor("audio", pickled))
@@ -67,9 +68,10 @@ class SessionFunction(KeyedProcessFunction):
         self._withheld_count = metrics.counter(PARTIALS_WITHHELD)
 
     def process_element(self, value: Received, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
-        session_id = ctx.get_current_key()
+        session_id, now_ms = ctx.get_current_key(), self._clock()
+        self._note_lag(value, now_ms)
         session = self._live(session_id) or self._begun(session_id, value)
-        actions = session.receive(value, self._clock())
+        actions = session.receive(value, now_ms)
         meter = self._meters[session_id]
         reports = meter.hear(session, actions, self._counted_at_ms(value))
         self._store(session, meter)
@@ -84,8 +86,7 @@ class SessionFunction(KeyedProcessFunction):
         if session is None:
             return
         now_ms = self._clock()
-        if now_ms - timestamp > STALL_MS:
-            session.postpone(now_ms)
+        session.postpone(now_ms if now_ms - timestamp > STALL_MS else self._behind_at_ms)
         actions = session.wake(now_ms)
         if session.forgettable(now_ms):
             self._forget(session_id)
@@ -97,6 +98,11 @@ class SessionFunction(KeyedProcessFunction):
             yield from _aside(reports)
         self._arm(session_id, session, ctx.timer_service())
         yield from self._carry_out(actions)
+
+    def _note_lag(self, item: Received, now_ms: int) -> None:
+        """While records are late, a session's own may be in Kafka still, behind those of others: it is not silent."""
+        if item.stored_at_ms and now_ms - item.stored_at_ms >= self._settings.session.partial_lag_ms:
+            self._behind_at_ms = now_ms
 
     def _live(self, session_id: str) -> Session | None:
         return self._sessions.get(session_id) or self._restored(session_id)

@@ -166,6 +166,19 @@ def test_a_session_is_not_ended_by_a_stall_of_the_job() -> None:
     assert sessions.ring_until(clock.now_ms) == []
 
 
+def test_a_session_is_not_silent_while_the_job_is_behind() -> None:
+    clock = Clock()
+    sessions = operator(KeyedState(), clock)
+    send_all(sessions, chunks_of(SENTENCE, ends=False))
+    outputs: list[Any] = []
+    for seq in range(60):  # a minute in which others' records, stored 20 s before, are all that comes
+        sessions.send("other", replace(received(seq), stored_at_ms=clock.now_ms - 20_000))
+        outputs += tick(sessions, clock)
+    assert markers(outputs) == []
+    outputs = [out for _ in range(40) for out in tick(sessions, clock)]
+    assert isinstance(markers(outputs)[-1], SessionEnded)
+
+
 def test_an_ended_session_leaves_no_state_and_no_timer() -> None:
     clock, state = Clock(), KeyedState()
     sessions = operator(state, clock)
