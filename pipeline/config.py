@@ -162,6 +162,7 @@ class StackSettings:
     kafka_controller_port: int = 9093
     flink_rest_port: int = 8081
     flink_rpc_port: int = 6123
+    zookeeper_port: int = 2181
     redis_port: int = 6379
     elasticsearch_port: int = 9200
     without: frozenset[str] = frozenset()
@@ -172,7 +173,7 @@ class StackSettings:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "StackSettings":
         """Reads VOXFLOW_HOME, VOXFLOW_JAVA, VOXFLOW_KAFKA_PORT, VOXFLOW_KAFKA_CONTROLLER_PORT,
-        VOXFLOW_FLINK_REST_PORT, VOXFLOW_FLINK_RPC_PORT, VOXFLOW_REDIS_PORT,
+        VOXFLOW_FLINK_REST_PORT, VOXFLOW_FLINK_RPC_PORT, VOXFLOW_ZOOKEEPER_PORT, VOXFLOW_REDIS_PORT,
         VOXFLOW_ELASTICSEARCH_PORT, VOXFLOW_WITHOUT (names, separated by commas), VOXFLOW_TASK_MANAGERS, VOXFLOW_SLOTS
         and VOXFLOW_CHECKPOINT_INTERVAL_MS."""
         return cls(
@@ -182,6 +183,7 @@ class StackSettings:
             kafka_controller_port=integer(environ, "VOXFLOW_KAFKA_CONTROLLER_PORT", 9093),
             flink_rest_port=integer(environ, "VOXFLOW_FLINK_REST_PORT", 8081),
             flink_rpc_port=integer(environ, "VOXFLOW_FLINK_RPC_PORT", 6123),
+            zookeeper_port=integer(environ, "VOXFLOW_ZOOKEEPER_PORT", 2181),
             redis_port=integer(environ, "VOXFLOW_REDIS_PORT", 6379),
             elasticsearch_port=integer(environ, "VOXFLOW_ELASTICSEARCH_PORT", 9200),
             without=frozenset(filter(None, environ.get("VOXFLOW_WITHOUT", "").split(","))),

@@ -28,7 +28,7 @@ def free_ports(count: int) -> list[int]:
 
 def stack_settings(home: Path) -> StackSettings:
     """A stack of its own, beside any other on this machine."""
-    kafka, controller, rest, rpc, search, cache = free_ports(6)
+    kafka, controller, rest, rpc, elections, search, cache = free_ports(7)
     return StackSettings(
         home=home,
         java=JAVA,
@@ -36,6 +36,7 @@ def stack_settings(home: Path) -> StackSettings:
         kafka_controller_port=controller,
         flink_rest_port=rest,
         flink_rpc_port=rpc,
+        zookeeper_port=elections,
         elasticsearch_port=search,
         redis_port=cache,
         without=frozenset({elasticsearch.NAME}),

@@ -2,32 +2,22 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
 from typing import Final
 
 from pipeline.adapters.audio_files import ChunkPlan
 from pipeline.adapters.kafka import ensure_topics
-from pipeline.cli.deploy import start_job
+from pipeline.cli.deploy import JOB_NAME, start_job, start_unremembered_job
 from pipeline.client.exchange import kafka_transcriber
 from pipeline.client.pacing import Pace
 from pipeline.client.recordings import BECKETT, recording
 from pipeline.client.sessions import Playback, file_sessions, now
 from pipeline.config import KafkaSettings, StackSettings
-from pipeline.local import flink
 from pipeline.local.jobs import Jobs
-from pipeline.local.stack import STOP_GRACE_S, Report, Stack
+from pipeline.local.stack import Report, Stack, stop_all
 
 WARM_UP_PATIENCE_S: Final = 120.0
 """The first audio after a start meets cold caches, a model to load and a busy machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What ran before the command came: the processes of the stack by name, and the jobs by id."""
-
-    processes: frozenset[str]
-    jobs: frozenset[str]
 
 
 @contextmanager
@@ -39,7 +29,12 @@ def borrowed_job(report: Report, keep: bool = False) -> Iterator[KafkaSettings]:
     kafka = KafkaSettings.from_environ(os.environ)
     with borrowed_stack(report, keep) as stack:
         ensure_topics(kafka)
-        start_job(stack.settings, kafka.bootstrap_servers, ())
+        if keep:
+            start_job(stack.settings, kafka.bootstrap_servers)
+        else:
+            # This job is cancelled in a minute. Were it to go on from the state of the user's own job, that state would
+            # be spent; were it remembered, the user's next deploy would go on from here. So it takes no part in either.
+            start_unremembered_job(stack.settings, kafka.bootstrap_servers)
         _warm_up(kafka, report)
         yield kafka
 
@@ -48,23 +43,14 @@ def borrowed_job(report: Report, keep: bool = False) -> Iterator[KafkaSettings]:
 def borrowed_stack(report: Report, keep: bool = False) -> Iterator[Stack]:
     """The stack without a job; afterwards everything is as it was found, unless ``keep``. Raises StackError."""
     stack = Stack(StackSettings.from_environ(os.environ))
-    found = _found(stack)
+    found = _running(stack)
     try:
         stack.up(report)
-        yield stack
+        with nullcontext() if keep else _jobs_as_found(stack, report):
+            yield stack
     finally:
         if not keep:
-            _give_back(stack, found, report)
-
-
-def _found(stack: Stack) -> Found:
-    running = frozenset(process.name for process in stack.processes() if process.pid() is not None)
-    jobs = _live_jobs(stack) if stack.rest.answers() else frozenset()
-    return Found(running, jobs)
-
-
-def _live_jobs(stack: Stack) -> frozenset[str]:
-    return frozenset(job.job_id for job in stack.rest.jobs() if not job.is_over)
+            _stop_ours(stack, found, report)
 
 
 def _warm_up(kafka: KafkaSettings, report: Report) -> None:
@@ -79,19 +65,34 @@ def _warm_up(kafka: KafkaSettings, report: Report) -> None:
     report(f"warm: {heard} segments recognised")
 
 
-def _give_back(stack: Stack, found: Found, report: Report) -> None:
-    """Cancels what was deployed and stops what was started, and nothing else."""
-    ours = [
-        process for process in stack.processes() if process.pid() is not None and process.name not in found.processes
-    ]
-    stops_jobs = any(process.name == flink.JOB_MANAGER for process in ours)
-    if not stops_jobs and stack.rest.answers():
-        for job_id in _live_jobs(stack) - found.jobs:
-            Jobs(stack.settings).cancel(job_id)
+@contextmanager
+def _jobs_as_found(stack: Stack, report: Report) -> Iterator[None]:
+    """Cancels what was deployed meanwhile, also where the JobManager is stopped next: it would come back with the next.
+
+    Jobs that ran when the stack was taken down are back by now, and stay.
+    """
+    found = _live_jobs(stack)
+    try:
+        yield
+    finally:
+        jobs = Jobs(stack.settings)
+        for job_id in _live_jobs(stack) - found if stack.rest.answers() else ():
+            jobs.cancel(job_id)
+            jobs.states(JOB_NAME).drop_checkpoints_of(job_id)
             report(f"cancelled job {job_id}")
-    for process in ours:
-        process.terminate()
-    for process in ours:
-        process.stop(STOP_GRACE_S)
+
+
+def _live_jobs(stack: Stack) -> frozenset[str]:
+    return frozenset(job.job_id for job in stack.rest.jobs() if not job.is_over)
+
+
+def _running(stack: Stack) -> frozenset[str]:
+    return frozenset(process.name for process in stack.processes() if process.pid() is not None)
+
+
+def _stop_ours(stack: Stack, found: frozenset[str], report: Report) -> None:
+    """Stops the processes that did not run before, and nothing else."""
+    ours = [process for process in stack.processes() if process.pid() is not None and process.name not in found]
+    stop_all(ours)
     if ours:
         report(f"stopped {', '.join(process.name for process in ours)}")

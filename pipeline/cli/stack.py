@@ -26,22 +26,25 @@ SHOWN_LINES = 20
 def up(without: tuple[str, ...]) -> None:
     """Start the local stack as ordinary processes: Kafka, a Flink cluster, and the views, Redis and Elasticsearch.
 
-    A second call starts only what is missing. Files are kept in .voxflow of the current folder.
+    A second call starts only what is missing. Jobs that ran when the stack went down go on where they stopped. Files
+    are kept in .voxflow of the current folder.
 
     \b
     Variables: VOXFLOW_HOME (.voxflow), VOXFLOW_JAVA (.voxflow/java), VOXFLOW_KAFKA_PORT (9092),
     VOXFLOW_KAFKA_CONTROLLER_PORT (9093), VOXFLOW_FLINK_REST_PORT (8081), VOXFLOW_FLINK_RPC_PORT (6123),
-    VOXFLOW_REDIS_PORT (6379), VOXFLOW_ELASTICSEARCH_PORT (9200),
+    VOXFLOW_ZOOKEEPER_PORT (2181), VOXFLOW_REDIS_PORT (6379), VOXFLOW_ELASTICSEARCH_PORT (9200),
     VOXFLOW_WITHOUT (redis,elasticsearch leaves both out, as --without does),
     VOXFLOW_TASK_MANAGERS (1), VOXFLOW_SLOTS (2 for each), VOXFLOW_CHECKPOINT_INTERVAL_MS (2000).
     """
     settings = StackSettings.from_environ(os.environ)
-    Stack(replace(settings, without=settings.without | set(without))).up(click.echo)
+    stack = Stack(replace(settings, without=settings.without | set(without)))
+    stack.up(click.echo)
+    click.echo(job_lines(stack.rest.jobs()))
 
 
 @click.command()
 def down() -> None:
-    """Stop the local stack. The topics and their records are kept for the next `voxflow up`."""
+    """Stop the local stack. Records, and running jobs with their state, are kept for the next `voxflow up`."""
     local_stack().down(click.echo)
 
 
@@ -62,7 +65,7 @@ def status() -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on showing new lines until Ctrl-C.")
 @click.option("-n", "--lines", default=SHOWN_LINES, show_default=True, help="How many lines of each log.")
 def logs(service: str | None, follow: bool, lines: int) -> None:
-    """Show the end of the log of SERVICE (kafka, jobmanager, taskmanager-1, submit), or of all."""
+    """Show the end of the log of SERVICE (kafka, zookeeper, jobmanager, taskmanager-1, submit), or of all."""
     paths = local_stack().logs(service)
     for path in paths if not follow else []:
         show_end(path, lines)

@@ -19,13 +19,12 @@ from typing import Final
 
 from pipeline.config import StackSettings
 from pipeline.errors import StackError
-from pipeline.local.java import java_command
+from pipeline.local.java import LOGGING, java_command
 from pipeline.local.ports import Port
 from pipeline.local.process import Process
 
 NAME: Final = "elasticsearch"
 SOURCES: Final = Path(__file__).parent / "node"
-LOGGING: Final = Path(__file__).with_name("log4j2.properties")
 COMPILER: Final = "org.eclipse.jdt.internal.compiler.batch.Main"
 MAIN_CLASS: Final = "voxflow.local.LocalNode"
 JAVA_RELEASE: Final = "17"

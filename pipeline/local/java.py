@@ -1,6 +1,6 @@
-"""The jars of the local stack: resolved by Maven from pom.xml once, then found without the network.
+"""Java for the local stack: jars that Maven resolves from pom.xml once, and how its servers run.
 
-``python -m pipeline.local.java`` does it ahead of time, as ``make setup`` does.
+``python -m pipeline.local.java`` fetches the jars ahead of time, as ``make setup`` does.
 """
 
 import hashlib
@@ -8,14 +8,24 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Final
 
 from pipeline.config import StackSettings
 from pipeline.errors import SetupError, StackError, VoxflowError
 
 POM = Path(__file__).with_name("pom.xml")
 PARTS = ("kafka", "flink", "elasticsearch", "elasticsearch-http", "compiler")
+LOGGING: Final = Path(__file__).with_name("log4j2.properties")
+
+SMALL_HEAP_COLLECTOR: Final = "-XX:+UseSerialGC"
+"""No threads of its own and no tables beside the heap; its pauses grow with what lives, so it is for small heaps."""
+
+STEADY: Final = {"MALLOC_ARENA_MAX": "2"}
+"""The environment of JVMs that run for days, and of the Python inside TaskManagers: glibc gives each thread that
+allocates an arena of its own, eight a core at most, and memory freed in one serves no other, so that a process with
+many threads grows for hours. Two arenas are soon as large as they get."""
 
 
 def ensure_jars(java: Path, report: Callable[[str], None]) -> None:
@@ -55,6 +65,17 @@ def java_command() -> str:
         where = f"in JAVA_HOME={home}" if home else "on the PATH"
         raise SetupError(f"java was not found {where}; install it with: apt-get install openjdk-17-jre-headless")
     return path
+
+
+def jvm(heap_mb: int, class_path: Iterable[Path], collector: str = SMALL_HEAP_COLLECTOR) -> list[str]:
+    """The command that runs a server, up to its flags, main class and arguments. Raises SetupError.
+
+    The heap has one size, and all its pages are touched at the start: whatever grows later is a leak, and not a heap
+    that is filled for the first time. That costs 50 ms for 384 MB.
+    """
+    heap = (f"-Xms{heap_mb}m", f"-Xmx{heap_mb}m", "-XX:+AlwaysPreTouch", collector)
+    jars = os.pathsep.join(map(str, class_path))
+    return [java_command(), *heap, f"-Dlog4j2.configurationFile={LOGGING}", "-cp", jars]
 
 
 def main() -> int:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from pipeline.config import StackSettings
 from pipeline.errors import StackError
-from pipeline.local.java import java_command
+from pipeline.local.java import STEADY, jvm
 from pipeline.local.ports import Port, answers
 from pipeline.local.process import Process
 
 NAME = "kafka"
-LOGGING = Path(__file__).with_name("log4j2.properties")
+HEAP_MB = 384
 CLUSTER_ID = "dm94Zmxvdy1sb2NhbC0wMQ"  # base64 of 16 bytes, as the storage format demands
 # Larger than any chunk that is accepted: the job, not the broker, must refuse and dead-letter an oversized one.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -36,7 +36,7 @@ def start(settings: StackSettings) -> None:
     properties = write_properties(settings)
     if not (data_folder(settings) / "meta.properties").exists():
         format_storage(settings, properties)
-    process(settings).start(jvm(settings, "kafka.Kafka", str(properties)), os.environ)
+    process(settings).start(command(settings, "kafka.Kafka", str(properties)), {**os.environ, **STEADY})
 
 
 def ready(settings: StackSettings) -> bool:
@@ -75,6 +75,9 @@ def properties(settings: StackSettings) -> dict[str, str | int]:
         "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
         "advertised.listeners": f"PLAINTEXT://{broker}",
         "controller.listener.names": "CONTROLLER",
+        # A broker that was killed may register again only when its old session is over, 9 s as Kafka comes.
+        "broker.session.timeout.ms": 2_000,
+        "broker.heartbeat.interval.ms": 500,
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": str(data_folder(settings)),
         "log.retention.hours": 24,
@@ -95,13 +98,12 @@ def properties(settings: StackSettings) -> dict[str, str | int]:
 
 def format_storage(settings: StackSettings, properties: Path) -> None:
     arguments = ("format", "--cluster-id", CLUSTER_ID, "--config", str(properties), "--ignore-formatted")
-    command = jvm(settings, "kafka.tools.StorageTool", *arguments)
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    tool = command(settings, "kafka.tools.StorageTool", *arguments)
+    run = subprocess.run(tool, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise StackError(f"Kafka could not format {data_folder(settings)}: {run.stderr.strip() or run.stdout.strip()}")
 
 
-def jvm(settings: StackSettings, main_class: str, *arguments: str) -> list[str]:
-    """The command that runs a class of Kafka's jars, small and quick to start."""
-    flags = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={LOGGING}"]
-    return [java_command(), *flags, "-cp", f"{settings.java / 'kafka'}/*", main_class, *arguments]
+def command(settings: StackSettings, main_class: str, *arguments: str) -> list[str]:
+    """What runs a class of Kafka's jars."""
+    return [*jvm(HEAP_MB, [settings.java / "kafka" / "*"]), main_class, *arguments]

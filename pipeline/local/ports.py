@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import StackError
+from pipeline.local.process import wait_until
 
 LISTEN = "0A"
+RELEASE_S = 3.0
+"""How long a port without a visible holder is waited for: it may be that of a server that was killed a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +23,11 @@ class Port:
 
     def require_free(self) -> None:
         """Raises StackError naming the server, the port, its holder and the variable."""
+        wait_until(lambda: is_free(self.number) or holder(self.number) is not None, RELEASE_S)
         if not is_free(self.number):
             raise StackError(
-                f"port {self.number}, which {self.server} needs, is taken by {holder(self.number)}; "
+                f"port {self.number}, which {self.server} needs, is taken by "
+                f"{holder(self.number) or 'a process of another user'}; "
                 f"stop that process or set {self.variable} to a free port"
             )
 
@@ -47,13 +52,13 @@ def answers(port: int, timeout_s: float = 0.5) -> bool:
     return True
 
 
-def holder(port: int) -> str:
-    """The listening process as "pid 12 (name)"; a process of another user cannot be seen."""
+def holder(port: int) -> str | None:
+    """The listening process as "pid 12 (name)"; one of another user cannot be seen, nor one whose end has begun."""
     inodes = set(listening_inodes(port))
     for pid in (entry for entry in Path("/proc").iterdir() if entry.name.isdigit()):
         if inodes & set(socket_inodes(pid)):
             return f"pid {pid.name} ({command_name(pid)})"
-    return "a process of another user"
+    return None
 
 
 def listening_inodes(port: int) -> Iterator[str]:

@@ -3,7 +3,9 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StackError
@@ -22,6 +24,15 @@ class Job:
     @property
     def is_over(self) -> bool:
         return self.state in {"CANCELED", "FAILED", "FINISHED", "SUSPENDED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Savepoint:
+    """A savepoint that was asked for: once it is over, its location, or else why there is none."""
+
+    is_over: bool
+    location: str | None
+    failure: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +83,44 @@ class FlinkRest:
         """Asks for the end of a job, without waiting. Raises StackError."""
         self._call("PATCH", f"/jobs/{job_id}?mode=cancel")
 
-    def _call(self, method: str, path: str) -> Any:
-        request = urllib.request.Request(self.url + path, method=method)
+    def stop_with_savepoint(self, job_id: str, folder: Path) -> str:
+        """Asks for a savepoint below ``folder`` and the job's end with it, without waiting; the request's id.
+
+        Raises StackError.
+        """
+        body = {"targetDirectory": folder.as_uri(), "drain": False}
+        return str(self._call("POST", f"/jobs/{job_id}/stop", body)["request-id"])
+
+    def savepoint(self, job_id: str, request_id: str) -> Savepoint:
+        """How far the savepoint is. Raises StackError."""
+        answer = self._call("GET", f"/jobs/{job_id}/savepoints/{request_id}")
+        operation = answer.get("operation") or {}
+        failure = operation.get("failure-cause")
+        return Savepoint(
+            is_over=answer["status"]["id"] == "COMPLETED",
+            location=operation.get("location"),
+            failure=failure and cause(failure["stack-trace"]),
+        )
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise StackError(f"Flink refused {method} {path} with status {error.code}") from error
+            raise StackError(f"Flink refused {method} {path} with status {error.code}: {complaint(error)}") from error
         except (OSError, ValueError) as error:
             raise StackError(f"Flink does not answer at {self.url}; start it with: voxflow up") from error
+
+
+def complaint(error: urllib.error.HTTPError) -> str:
+    """What Flink says in the body of a refusal, in one line."""
+    try:
+        return cause("\n".join(json.load(error)["errors"]))
+    except (OSError, ValueError, KeyError):
+        return "it gave no reason"
 
 
 def cause(stacktrace: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.config import StackSettings, default_execution_mode
 from pipeline.errors import StackError
-from pipeline.local import elasticsearch, flink, kafka, redis
+from pipeline.local import elasticsearch, flink, kafka, redis, zookeeper
 from pipeline.local.java import ensure_jars
 from pipeline.local.ports import Port
 from pipeline.local.process import Process, wait_until
@@ -18,6 +18,8 @@ from pipeline.local.rest import FlinkRest
 
 START_TIMEOUT_S = 120.0
 STOP_GRACE_S = 15.0
+STOPPED_LAST = frozenset({kafka.NAME, zookeeper.NAME})
+"""What Flink takes its leave of: it would wait for them, and a JobManager that could not say goodbye is waited for."""
 
 Report = Callable[[str], None]
 """Receives one plain line for each step, as it is done."""
@@ -52,7 +54,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Kafka, Flink, Redis and Elasticsearch on this machine, their files and ports as the settings say."""
+    """Kafka, ZooKeeper, Flink, Redis and Elasticsearch on this machine; files and ports as the settings say."""
 
     settings: StackSettings
 
@@ -74,13 +76,10 @@ class Stack:
             report(f"{status.name} {took}: {status.address}, pid {status.pid}")
 
     def down(self, report: Report) -> None:
-        """Stops every process that an ``up`` with this home started. Raises StackError."""
+        """Stops every process that an ``up`` with this home started; jobs go on with the next. Raises StackError."""
         processes = self.processes()
         running = [process for process in processes if process.pid() is not None]
-        for process in running:
-            process.terminate()
-        for process in processes:
-            process.stop(STOP_GRACE_S)
+        stop_all(processes)
         report(f"stopped {', '.join(process.name for process in running)}" if running else "nothing was running")
 
     def restart_task_managers(self, report: Report) -> None:
@@ -104,7 +103,7 @@ class Stack:
         return chosen
 
     def services(self) -> list[Service]:
-        """Kafka, the JobManager, the TaskManagers and the views, in the order of their start."""
+        """Kafka, ZooKeeper, the JobManager, the TaskManagers and the views, in the order of their start."""
         settings = self.settings
         broker = Service(
             process=kafka.process(settings),
@@ -112,6 +111,13 @@ class Stack:
             start=lambda: kafka.start(settings),
             ready=lambda: kafka.ready(settings),
             ports=kafka.ports_of(settings),
+        )
+        elections = Service(
+            process=zookeeper.process(settings),
+            address=f"localhost:{settings.zookeeper_port}",
+            start=lambda: zookeeper.start(settings),
+            ready=lambda: zookeeper.ready(settings),
+            ports=zookeeper.ports_of(settings),
         )
         job_manager = Service(
             process=flink.process(settings, flink.JOB_MANAGER),
@@ -121,14 +127,13 @@ class Stack:
             ports=flink.ports_of(settings),
         )
         task_managers = [self._task_manager(name) for name in flink.task_manager_names(settings)]
-        return [broker, job_manager, *task_managers, *self._views()]
+        return [broker, elections, job_manager, *task_managers, *self._views()]
 
     def processes(self) -> list[Process]:
         """Every process with a pid file, also one of a larger stack that was started with other settings."""
         names = {service.process.name for service in self.services()}
         names |= {path.stem for path in (self.settings.home / "run").glob("*.pid")}
-        order = sorted(names, key=lambda name: (name == kafka.NAME, name == flink.JOB_MANAGER, name))
-        return [flink.process(self.settings, name) for name in order]
+        return [flink.process(self.settings, name) for name in sorted(names)]
 
     def _views(self) -> list[Service]:
         """Where transcripts are looked up, but for those that the settings leave out."""
@@ -175,6 +180,16 @@ def start_missing(services: Sequence[Service], report: Report) -> set[str]:
         service.start()
         report(f"{service.process.name} is starting")
     return {service.process.name for service in missing}
+
+
+def stop_all(processes: Sequence[Process]) -> None:
+    """Ends the processes, those of STOPPED_LAST when the others are over. Raises StackError."""
+    last = [process for process in processes if process.name in STOPPED_LAST]
+    for together in ([process for process in processes if process not in last], last):
+        for process in together:
+            process.terminate()
+        for process in together:
+            process.stop(STOP_GRACE_S)
 
 
 def failure(service: Service, status: ServiceStatus) -> str:

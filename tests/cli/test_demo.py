@@ -6,6 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
+from pipeline.cli.deploy import JOB_NAME
+from pipeline.local.jobs import Jobs
 from pipeline.local.stack import Stack
 
 pytestmark = pytest.mark.e2e
@@ -21,6 +23,7 @@ def environ_of(stack: Stack) -> dict[str, str]:
         "VOXFLOW_KAFKA_CONTROLLER_PORT": str(settings.kafka_controller_port),
         "VOXFLOW_FLINK_REST_PORT": str(settings.flink_rest_port),
         "VOXFLOW_FLINK_RPC_PORT": str(settings.flink_rpc_port),
+        "VOXFLOW_ZOOKEEPER_PORT": str(settings.zookeeper_port),
         "VOXFLOW_REDIS_PORT": str(settings.redis_port),
         "VOXFLOW_ELASTICSEARCH_PORT": str(settings.elasticsearch_port),
         "VOXFLOW_TASK_MANAGERS": str(settings.task_managers),
@@ -32,8 +35,13 @@ def live_jobs(stack: Stack) -> set[str]:
     return {job.job_id for job in stack.rest.jobs() if not job.is_over}
 
 
+def checkpoint_folders(stack: Stack) -> set[str]:
+    return {folder.name for folder in (stack.settings.home / "flink" / "checkpoints").iterdir()}
+
+
 def test_it_transcribes_measures_and_gives_the_stack_back(stack: Stack) -> None:
-    before = live_jobs(stack)
+    before, folders = live_jobs(stack), checkpoint_folders(stack)
+    deployed = Jobs(stack.settings).states(JOB_NAME).deployed()
     result = CliRunner().invoke(main, ["demo"], env=environ_of(stack))
     assert result.exit_code == 0, result.output
     record = json.loads((stack.settings.home / "demo.json").read_text())
@@ -46,3 +54,5 @@ def test_it_transcribes_measures_and_gives_the_stack_back(stack: Stack) -> None:
     assert record["transcript"] in " ".join(result.output.split())
     assert {service.state for service in stack.status()} == {"running"}
     assert live_jobs(stack) == before
+    assert checkpoint_folders(stack) == folders
+    assert Jobs(stack.settings).states(JOB_NAME).deployed() == deployed

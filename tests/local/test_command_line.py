@@ -22,6 +22,7 @@ def test_status_of_a_stack_that_is_down_says_so_and_fails(tmp_path: Path) -> Non
     result = voxflow("status", VOXFLOW_HOME=str(tmp_path))
     assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [
         ["kafka", "stopped"],
+        ["zookeeper", "stopped"],
         ["jobmanager", "stopped"],
         ["taskmanager-1", "stopped"],
         ["redis", "stopped"],
@@ -44,7 +45,7 @@ def test_an_expected_error_is_one_line_on_standard_error_and_exit_code_1() -> No
 def test_logs_of_an_unknown_service_name_the_services_that_have_one(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "kafka.log").write_text("started\n")
-    result = voxflow("logs", "zookeeper", VOXFLOW_HOME=str(tmp_path))
+    result = voxflow("logs", "mistyped", VOXFLOW_HOME=str(tmp_path))
     assert (result.exit_code, result.stderr.partition("; ")[2]) == (1, "there are: kafka\n")
 
 

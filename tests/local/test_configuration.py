@@ -1,11 +1,12 @@
 """What the servers are told, and what must stay true of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from pipeline.config import StackSettings
-from pipeline.local import flink, kafka
+from pipeline.local import flink, flink_options, kafka, zookeeper
 
 
 def settings(folder: Path) -> StackSettings:
@@ -36,8 +37,32 @@ def test_preparing_again_after_an_upgrade_removes_jars_that_are_no_longer_wanted
     assert "connector.jar" not in jars
 
 
+def differing(one: Mapping[str, object], two: Mapping[str, object]) -> set[str]:
+    return {key for key, value in one.items() if value != two[key]}
+
+
 def test_two_stacks_share_no_file_and_no_port(tmp_path: Path) -> None:
-    one = StackSettings(home=tmp_path / "one", kafka_port=1, kafka_controller_port=2)
-    two = StackSettings(home=tmp_path / "two", kafka_port=3, kafka_controller_port=4)
-    differing = {key for key, value in kafka.properties(one).items() if value != kafka.properties(two)[key]}
-    assert differing == {"controller.quorum.voters", "listeners", "advertised.listeners", "log.dirs"}
+    one = StackSettings(tmp_path / "one", tmp_path, 1, 2, 3, 4, 5)
+    two = StackSettings(tmp_path / "two", tmp_path, 6, 7, 8, 9, 10)
+    assert differing(kafka.properties(one), kafka.properties(two)) == {
+        "controller.quorum.voters",
+        "listeners",
+        "advertised.listeners",
+        "log.dirs",
+    }
+    assert differing(zookeeper.properties(one), zookeeper.properties(two)) == {"dataDir", "clientPort"}
+    assert differing(flink_options.configuration(one), flink_options.configuration(two)) == {
+        "rest.port",
+        "rest.bind-port",
+        "io.tmp.dirs",
+        "high-availability.jobmanager.port",
+        "high-availability.storageDir",
+        "high-availability.zookeeper.quorum",
+        "execution.checkpointing.dir",
+        "execution.checkpointing.savepoint-dir",
+    }
+
+
+def test_a_session_with_zookeeper_is_no_shorter_than_it_grants() -> None:
+    """Two ticks; it would prolong a shorter one without a word, and with it the time without a JobManager."""
+    assert 2 * zookeeper.TICK_MS <= flink_options.SESSION_TIMEOUT_MS <= 20 * zookeeper.TICK_MS

@@ -19,6 +19,7 @@ from pipeline.local.stack import Stack
 pytestmark = pytest.mark.e2e
 
 ECHO_JOB = Path(__file__).with_name("echo_job.py")
+ECHO_NAME = "voxflow-test-echo"
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +35,26 @@ def topics(bootstrap_servers: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def echo_job(stack: Stack, bootstrap_servers: str, topics: tuple[str, str]) -> Iterator[str]:
-    """The id of a running job that copies from the source topic to the sink topic."""
+def echo_arguments(bootstrap_servers: str, topics: tuple[str, str]) -> list[str]:
+    return ["--bootstrap-servers", bootstrap_servers, "--source", topics[0], "--sink", topics[1]]
+
+
+@pytest.fixture(scope="module")
+def first_echo_job(stack: Stack, echo_arguments: list[str]) -> Iterator[None]:
+    """A job that copies from the source topic to the sink topic; a test may put another in its place."""
     jobs = Jobs(stack.settings)
-    arguments = ["--bootstrap-servers", bootstrap_servers, "--source", topics[0], "--sink", topics[1]]
-    job_id = jobs.submit(ECHO_JOB, arguments)
-    jobs.await_running(job_id)
-    yield job_id
-    jobs.cancel(job_id)
+    jobs.await_running(jobs.submit(ECHO_JOB, echo_arguments))
+    yield
+    if (running := jobs.running(ECHO_NAME)) is not None:
+        jobs.cancel(running.job_id)
+
+
+@pytest.fixture
+def echo_job(stack: Stack, first_echo_job: None) -> str:
+    """The id of the echo job that runs now."""
+    running = Jobs(stack.settings).running(ECHO_NAME)
+    assert running is not None
+    return running.job_id
 
 
 def produce(bootstrap_servers: str, topic: str, key: str, *values: str) -> None:
@@ -79,7 +92,7 @@ def running(stack: Stack) -> dict[str, int | None]:
 
 
 def test_every_service_of_a_stack_that_is_up_serves(stack: Stack) -> None:
-    assert set(running(stack)) == {"kafka", "jobmanager", "taskmanager-1", "redis"}
+    assert set(running(stack)) == {"kafka", "zookeeper", "jobmanager", "taskmanager-1", "redis"}
 
 
 def test_a_second_up_leaves_running_services_alone(stack: Stack) -> None:
@@ -96,18 +109,52 @@ def test_a_python_job_in_thread_mode_reads_and_writes_kafka_with_keyed_state(
     assert consume(bootstrap_servers, topics[1], "calm", 2) == [b"1 ONE thread", b"2 TWO thread"]
 
 
-def test_after_a_task_manager_was_killed_up_heals_the_stack_and_the_job_goes_on_from_its_state(
-    stack: Stack, echo_job: str, bootstrap_servers: str, topics: tuple[str, str]
+@pytest.mark.parametrize("server", ["taskmanager-1", "jobmanager", "zookeeper"])
+def test_after_a_server_was_killed_up_heals_the_stack_and_the_job_goes_on_from_its_state(
+    server: str, stack: Stack, echo_job: str, bootstrap_servers: str, topics: tuple[str, str]
 ) -> None:
-    produce(bootstrap_servers, topics[0], "shaken", "before")
-    assert consume(bootstrap_servers, topics[1], "shaken", 1) == [b"1 BEFORE thread"]
+    key, others = f"shaken by {server}", {name: pid for name, pid in running(stack).items() if name != server}
+    produce(bootstrap_servers, topics[0], key, "before")
+    assert consume(bootstrap_servers, topics[1], key, 1) == [b"1 BEFORE thread"]
     await_checkpoint(stack, echo_job)
-    os.kill(running(stack)["taskmanager-1"] or 0, signal.SIGKILL)
-    assert wait_until(lambda: "taskmanager-1" not in running(stack), timeout_s=10)
+    os.kill(running(stack)[server] or 0, signal.SIGKILL)
+    assert wait_until(lambda: server not in running(stack), timeout_s=10)
     stack.up(print)
     Jobs(stack.settings).await_running(echo_job)
-    produce(bootstrap_servers, topics[0], "shaken", "after")
-    assert consume(bootstrap_servers, topics[1], "shaken", 2)[-1] == b"2 AFTER thread"
+    produce(bootstrap_servers, topics[0], key, "after")
+    assert consume(bootstrap_servers, topics[1], key, 2)[-1] == b"2 AFTER thread"
+    assert running(stack).items() >= others.items()
+
+
+def test_a_job_that_ran_when_the_stack_went_down_is_back_with_its_state_when_it_is_up_again(
+    stack: Stack, echo_job: str, bootstrap_servers: str, topics: tuple[str, str]
+) -> None:
+    produce(bootstrap_servers, topics[0], "slept", "before")
+    assert consume(bootstrap_servers, topics[1], "slept", 1) == [b"1 BEFORE thread"]
+    await_checkpoint(stack, echo_job)
+    stack.down(print)
+    stack.up(print)
+    Jobs(stack.settings).await_running(echo_job)
+    produce(bootstrap_servers, topics[0], "slept", "after")
+    assert consume(bootstrap_servers, topics[1], "slept", 2)[-1] == b"2 AFTER thread"
+
+
+def test_a_job_started_from_a_savepoint_has_the_state_of_the_job_that_stopped_with_it(
+    stack: Stack, echo_job: str, echo_arguments: list[str], bootstrap_servers: str, topics: tuple[str, str]
+) -> None:
+    jobs = Jobs(stack.settings)
+    produce(bootstrap_servers, topics[0], "stopped", "before")
+    assert consume(bootstrap_servers, topics[1], "stopped", 1) == [b"1 BEFORE thread"]
+    savepoint = jobs.stop_with_savepoint(echo_job)
+    assert Path(savepoint).parent == jobs.states(ECHO_NAME).savepoints_of(echo_job)
+    produce(bootstrap_servers, topics[0], "stopped", "after")
+    jobs.await_running(jobs.submit(ECHO_JOB, echo_arguments, savepoint))
+    assert consume(bootstrap_servers, topics[1], "stopped", 2) == [b"1 BEFORE thread", b"2 AFTER thread"]
+
+
+def test_a_job_that_cannot_be_stopped_is_named_with_a_way_to_see_those_that_can(stack: Stack) -> None:
+    with pytest.raises(StackError, match="Flink knows no job 00000000; see which ones run with: voxflow status"):
+        Jobs(stack.settings).stop_with_savepoint("00000000")
 
 
 def test_a_second_stack_on_the_same_ports_says_which_port_is_taken_and_starts_nothing(
