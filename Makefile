@@ -1,7 +1,7 @@
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test chaos lint format bench soak overload lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -20,6 +20,9 @@ demo: $(READY)  ## start everything, speak a recording into it, show its text
 test: $(READY)  ## run all tests; some start Kafka and Flink (without those: .venv/bin/pytest -m "not e2e")
 	@.venv/bin/pytest
 
+chaos: $(READY)  ## break everything while people speak, and see that no final changes (about 15 minutes)
+	@.venv/bin/python -m tests.chaos
+
 lint: $(READY)  ## check style and types
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
@@ -34,6 +37,12 @@ bench: $(READY)  ## measure the engine, word error rate, latency and delivery, o
 	.venv/bin/python perf/wer.py
 	.venv/bin/python perf/latency.py
 	.venv/bin/python perf/delivery.py
+
+soak: $(READY)  ## let sessions come and go for ten minutes, look for leaks (longer: .venv/bin/python -m tests.soak --help)
+	@.venv/bin/python -m tests.soak
+
+overload: $(READY)  ## speak faster than the machine can listen, look for losses (about six minutes)
+	@.venv/bin/python -m tests.soak.overload
 
 lock: $(READY)  ## pin the newest versions that setup.cfg allows, in requirements.lock
 	CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe \
