@@ -80,8 +80,8 @@ class Jobs:
 
     def await_running(self, job_id: str) -> None:
         """Waits until all tasks of the job run; cancels a job that does not. Raises StackError with its failure."""
-        before = len(self.rest.failures(job_id))
-        wait_until(lambda: self.rest.all_tasks_run(job_id) or self._is_hopeless(job_id, before), RUNNING_TIMEOUT_S)
+        before = self._failures_so_far(job_id)
+        wait_until(lambda: self._is_decided(job_id, before), RUNNING_TIMEOUT_S)
         if self.rest.all_tasks_run(job_id):
             return
         failures = self.rest.failures(job_id) or [f"its tasks did not start within {RUNNING_TIMEOUT_S:.0f} s"]
@@ -120,6 +120,20 @@ class Jobs:
             raise StackError(f"the job was not submitted within {SUBMIT_TIMEOUT_S:.0f} s: {error.cmd}") from error
         self.log.write_text(run.stdout)
         return run.stdout
+
+    def _failures_so_far(self, job_id: str) -> int:
+        """None while no JobManager leads: the next one counts from the beginning."""
+        try:
+            return len(self.rest.failures(job_id))
+        except StackError:
+            return 0
+
+    def _is_decided(self, job_id: str, before: int) -> bool:
+        """Whether the job runs, or never will; neither while no JobManager leads, or has not found its jobs yet."""
+        try:
+            return self.rest.all_tasks_run(job_id) or self._is_hopeless(job_id, before)
+        except StackError:
+            return False
 
     def _is_hopeless(self, job_id: str, before: int) -> bool:
         return self._is_over(job_id) or len(self.rest.failures(job_id)) - before >= HOPELESS_FAILURES

@@ -23,7 +23,8 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        return self.state in {"CANCELED", "FAILED", "FINISHED", "SUSPENDED"}
+        """Whether it will never run again. One that is SUSPENDED comes back with the JobManager that leads next."""
+        return self.state in {"CANCELED", "FAILED", "FINISHED"}
 
 
 @dataclass(frozen=True, slots=True)

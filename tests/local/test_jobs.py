@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.local.jobs import reason, refusal, restoring
+from pipeline.local.rest import Job
 
 REFUSED = """\
 Caused by: org.apache.flink.runtime.client.JobInitializationException: Could not start the JobMaster.
@@ -35,3 +36,13 @@ def test_a_job_owns_the_checkpoint_that_it_starts_from_but_no_savepoint(tmp_path
     state.mkdir()
     (state / "_metadata").touch()
     assert restoring(str(state)) == ["-s", state.as_uri(), "-claimMode", mode]
+
+
+@pytest.mark.parametrize("state", ["CANCELED", "FAILED", "FINISHED"])
+def test_a_job_that_has_ended_is_over(state: str) -> None:
+    assert Job("1a2b", "transcribe", state).is_over
+
+
+@pytest.mark.parametrize("state", ["CREATED", "RUNNING", "RESTARTING", "SUSPENDED"])
+def test_a_job_that_will_run_again_is_not_over(state: str) -> None:
+    assert not Job("1a2b", "transcribe", state).is_over

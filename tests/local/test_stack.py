@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.errors import StackError
+from pipeline.local import zookeeper
 from pipeline.local.jobs import Jobs
 from pipeline.local.process import wait_until
 from pipeline.local.stack import Stack
@@ -124,6 +125,20 @@ def test_after_a_server_was_killed_up_heals_the_stack_and_the_job_goes_on_from_i
     produce(bootstrap_servers, topics[0], key, "after")
     assert consume(bootstrap_servers, topics[1], key, 2)[-1] == b"2 AFTER thread"
     assert running(stack).items() >= others.items()
+
+
+def test_a_job_that_was_suspended_because_zookeeper_stayed_away_is_waited_for_until_it_runs_again(
+    stack: Stack, echo_job: str, bootstrap_servers: str, topics: tuple[str, str]
+) -> None:
+    produce(bootstrap_servers, topics[0], "suspended", "before")
+    assert consume(bootstrap_servers, topics[1], "suspended", 1) == [b"1 BEFORE thread"]
+    await_checkpoint(stack, echo_job)
+    os.kill(running(stack)["zookeeper"] or 0, signal.SIGKILL)
+    assert wait_until(lambda: not Jobs(stack.settings).rest.answers(), timeout_s=30)
+    zookeeper.start(stack.settings)
+    Jobs(stack.settings).await_running(echo_job)
+    produce(bootstrap_servers, topics[0], "suspended", "after")
+    assert consume(bootstrap_servers, topics[1], "suspended", 2)[-1] == b"2 AFTER thread"
 
 
 def test_a_job_that_ran_when_the_stack_went_down_is_back_with_its_state_when_it_is_up_again(
