@@ -21,8 +21,8 @@ from pipeline.flink.settings import Guarantee
 from pipeline.local.jobs import Jobs
 from pipeline.local.process import wait_until
 from pipeline.local.stack import Stack
+from tests.chaos.cluster import TASK_MANAGER, Cluster
 from tests.e2e.conftest import TRANSCRIBE
-from tests.e2e.test_recovery import kill_task_manager
 from tests.e2e.test_transcription import finals_of, in_process, played
 
 pytestmark = pytest.mark.e2e
@@ -139,7 +139,7 @@ def kill_at_the_first_final(transcripts: Iterator[Transcript], stack: Stack) -> 
     is_killed = False
     for transcript in transcripts:
         if transcript.is_final and not is_killed:
-            kill_task_manager(stack)
+            Cluster(stack).kill(TASK_MANAGER)
             is_killed = True
     assert is_killed
 
