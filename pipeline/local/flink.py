@@ -17,7 +17,7 @@ from typing import Final
 from pipeline.config import StackSettings
 from pipeline.local import flink_options
 from pipeline.local.flink_options import folder, wheel
-from pipeline.local.java import LOGGING, STEADY, jvm
+from pipeline.local.java import LOGGING, QUICK_COMPILER, STEADY, jvm
 from pipeline.local.ports import Port
 from pipeline.local.process import Process
 
@@ -60,7 +60,7 @@ def ports_of(settings: StackSettings) -> tuple[Port, ...]:
 def start_job_manager(settings: StackSettings) -> None:
     """Starts the JobManager. Raises StackError."""
     java = jvm(flink_options.JOB_MANAGER_HEAP_MB, jars(settings))
-    command = [*java, *flags(), JOB_MANAGER_CLASS, *arguments(settings)]
+    command = [*java, QUICK_COMPILER, *flags(), JOB_MANAGER_CLASS, *arguments(settings)]
     log = ["-D", f"web.log.path={process(settings, JOB_MANAGER).log}"]
     process(settings, JOB_MANAGER).start([*command, *log], environment(settings))
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from pipeline.config import StackSettings
 from pipeline.local.flink_options import ZOOKEEPER_HOST, wheel
-from pipeline.local.java import STEADY, jvm
+from pipeline.local.java import QUICK_COMPILER, STEADY, jvm
 from pipeline.local.ports import Port
 from pipeline.local.process import Process
 
@@ -43,7 +43,7 @@ def ports_of(settings: StackSettings) -> tuple[Port, ...]:
 def start(settings: StackSettings) -> None:
     """Starts the server. Raises StackError."""
     jars = [jar for pattern in ("flink-dist-*.jar", "log4j-*.jar") for jar in (wheel() / "lib").glob(pattern)]
-    command = [*jvm(HEAP_MB, jars), *FLAGS, MAIN_CLASS, str(write_configuration(settings))]
+    command = [*jvm(HEAP_MB, jars), QUICK_COMPILER, *FLAGS, MAIN_CLASS, str(write_configuration(settings))]
     process(settings).start(command, {**os.environ, **STEADY})
 
 
