@@ -64,7 +64,11 @@ def many(first: int, count: int) -> list[Transcript]:
 
 
 def texts(found: Found) -> set[str]:
-    return {text for number in range(5) for text in found.texts(f"s{number}")}
+    """Nothing while a search is refused: the shards of an index that was made just now are still starting."""
+    try:
+        return {text for number in range(5) for text in found.texts(f"s{number}")}
+    except ViewUnavailable:
+        return set()
 
 
 def texts_of(finals: Sequence[Transcript]) -> set[str]:

@@ -73,7 +73,9 @@ def test_help_imports_no_subcommand() -> None:
 def test_ctrl_c_ends_a_command_with_exit_code_130_and_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "kafka.log").write_text("started\n")
-    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "logs", "kafka", "-f"]
+    # Whoever runs the tests in the background may have them ignore Ctrl-C, and what they start as well.
+    heeding = ["/usr/bin/env", "--default-signal=INT"]
+    command = [*heeding, sys.executable, "-c", "from pipeline.cli import main; main()", "logs", "kafka", "-f"]
     with (tmp_path / "shown").open("w") as shown:
         following = subprocess.Popen(command, env={"VOXFLOW_HOME": str(tmp_path)}, stdout=shown, stderr=shown)
         assert wait_until(lambda: "started" in (tmp_path / "shown").read_text(), timeout_s=20)
