@@ -9,7 +9,7 @@ its early final was asked for, so that the confirmed end costs no second recogni
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from pipeline.domain.cadence import CadenceSettings, next_partial_ms
+from pipeline.domain.cadence import NO_MARKS, CadenceSettings, Load, Marks, due, marked
 from pipeline.domain.endpointing import Endpointer, EndpointingSettings, EndpointingState, Event, State
 from pipeline.domain.plain import from_plain
 from pipeline.domain.ports import Plain, SpeechDetector
@@ -67,14 +67,14 @@ class Place:
     floor: int = 0
     revision: int = 0
     early_revision: int | None = None
-    asked_ms: int = 0
+    marks: Marks = NO_MARKS
     gap_ms: int = 0
 
 
 class TrackSnapshot(TypedDict):
     """Plain data only."""
 
-    place: dict[str, int | None]
+    place: dict[str, Plain]
     endpointer: tuple[int, int, int, bool]
     detector: dict[str, Plain]
     audio_start: int
@@ -89,6 +89,7 @@ class Track:
         self._endpointer = Endpointer(settings.endpointing)
         self._audio = RetainedAudio()
         self._at = Place(first_segment)
+        self.withheld = 0
 
     @property
     def segment(self) -> int:
@@ -100,21 +101,24 @@ class Track:
         """How far the audio clock of this channel has come."""
         return self._audio.end_sample
 
-    def hear(self, samples: Pcm16, offset: int) -> list[Wanted | Closed]:
-        """Take the next audio, shape (n,), int16, which came with the chunk at ``offset``."""
+    def hear(self, samples: Pcm16, offset: int, load: Load = Load.BUSY) -> list[Wanted | Closed]:
+        """Take the next audio, shape (n,), int16, which came with the chunk at ``offset``.
+
+        Partials that are due but not worth their cost under the ``load`` are left out, and counted in ``withheld``.
+        """
         self._audio.append(samples, offset)
         found: list[Wanted | Closed] = []
         for probability in self._probabilities():
             self._at.analysed += self._detector.frame_samples
             found += self._take_frame(probability)
-        found += self._partial_if_due()
+        found += self._partial_if_due(load)
         self._audio.forget_before(self._needed_from())
         return found
 
-    def hear_gap(self, silence: Pcm16, offset: int) -> list[Wanted | Closed]:
+    def hear_gap(self, silence: Pcm16, offset: int, load: Load = Load.BUSY) -> list[Wanted | Closed]:
         """Take what stands in for lost audio, shape (n,), int16, and count it."""
         self._at.gap_ms += len(silence) // SAMPLES_PER_MS
-        return self.hear(silence, offset)
+        return self.hear(silence, offset, load)
 
     def flush(self) -> list[Wanted | Closed]:
         """Close the open segment with all the audio there is; what was not yet certain to be speech is dropped."""
@@ -137,7 +141,7 @@ class Track:
         """All but the retained audio, which operators keep by ``audio_journal``."""
         at = self._endpointer.snapshot()
         return {
-            "place": vars(self._at).copy(),
+            "place": {**vars(self._at), "marks": list(self._at.marks)},
             "endpointer": (int(at.state), at.onset_ms, at.speech_end_ms, at.paused),
             "detector": self._detector.snapshot(),
             "audio_start": self._audio.start_sample,
@@ -235,13 +239,19 @@ class Track:
         self._open(cut, cut)
         return found
 
-    def _partial_if_due(self) -> list[Wanted | Closed]:
+    def _partial_if_due(self, load: Load) -> list[Wanted | Closed]:
         if not self._endpointer.in_speech or self._endpointer.in_pause:
             return []
         spoken_ms = (self._at.analysed - self._at.onset) // SAMPLES_PER_MS
-        if spoken_ms < next_partial_ms(self._settings.cadence, self._at.asked_ms):
+        worth_at = due(self._settings.cadence, self._at.marks, spoken_ms)
+        if worth_at is None:
             return []
-        self._at.asked_ms = spoken_ms
+        self._at.marks = marked(self._settings.cadence, self._at.marks, spoken_ms)
+        if load > worth_at:
+            # Its revision is used up, so that later ones are the same under any load.
+            self._at.revision += 1
+            self.withheld += 1
+            return []
         return [self._want(RequestKind.PARTIAL, self._at.analysed, self._at.analysed)]
 
     def _needed_from(self) -> int:

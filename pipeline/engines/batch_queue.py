@@ -103,6 +103,11 @@ class BatchQueue:
         """False only where a final finds the queue full of finals: then its sender has to wait."""
         return request.kind is RequestKind.PARTIAL or len(self) < self.limit or self._ranked[-1].is_partial
 
+    def urgent_wait_ms(self, now_ms: int) -> int:
+        """How long the most urgent request has waited; 0 where it is a partial, or there is none."""
+        first = next(iter(self._ranked), None)
+        return 0 if first is None or first.is_partial else now_ms - first.submitted_at_ms
+
     def is_ready(self, now_ms: int) -> bool:
         """Whether there is a batch to take."""
         return any(one.ready_at_ms <= now_ms for one in self._ranked)

@@ -13,6 +13,7 @@ from threading import Condition, Thread, current_thread
 from time import monotonic
 from typing import Final, Self
 
+from pipeline.domain.cadence import Load
 from pipeline.domain.ports import Recognizer
 from pipeline.domain.types import Hypothesis, InferenceRequest, Pcm
 from pipeline.engines.answers import checked
@@ -93,6 +94,11 @@ class MicroBatcher:
         """What has failed of the lane since the last call and will be tried again."""
         with self._changed:
             return self._ledger.retried(lane)
+
+    def load(self) -> Load:
+        """How busy the engines are."""
+        with self._changed:
+            return self._ledger.load(self._clock())
 
     def counters(self) -> BatchCounters:
         with self._changed:

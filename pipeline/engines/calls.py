@@ -43,6 +43,11 @@ class Calls:
         """How many are still out there, each with a thread of its own."""
         return len(self._abandoned)
 
+    @property
+    def running(self) -> int:
+        """How many are waited for."""
+        return len(self._running)
+
     def begin(self, batch: Sequence[Waiting], engine: Recognizer, now_ms: int) -> Call:
         samples = sum(one.samples for one in batch)
         allowed_ms = self._timeout_ms + samples * MS_PER_AUDIO_SECOND // SAMPLE_RATE_HZ

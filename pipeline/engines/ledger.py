@@ -13,12 +13,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pipeline.domain.cadence import Load
 from pipeline.domain.ports import Recognizer
 from pipeline.domain.types import Hypothesis, InferenceRequest, InferenceResult
 from pipeline.engines.base import EngineSettings
 from pipeline.engines.batch_queue import BatchQueue, Shed, Waiting, default_deadline_ms
 from pipeline.engines.calls import Call, Calls
 from pipeline.engines.counters import BatchCounters
+from pipeline.engines.load_meter import LoadMeter
 from pipeline.engines.results import failed, recognized
 from pipeline.engines.retries import NEVER_TRIED, Tries
 from pipeline.errors import EngineError
@@ -52,6 +54,7 @@ class Ledger:
         self._done: defaultdict[int, list[Completed]] = defaultdict(list)
         self._retried: defaultdict[int, dict[int, Retried]] = defaultdict(dict)
         self._counters = BatchCounters()
+        self._meter = LoadMeter(settings.workers)
         self._unfinished = 0
 
     @property
@@ -95,12 +98,17 @@ class Ledger:
         """A batch for the engine, to be given to ``settle`` with its outcome; None where none is ready."""
         self._forget(self._queue.expired(now_ms))
         batch = self._queue.next_batch(self._batch_size, now_ms)
-        return self._calls.begin(batch, engine, now_ms) if batch else None
+        if not batch:
+            return None
+        call = self._calls.begin(batch, engine, now_ms)
+        self._meter.note(self._calls.running, now_ms)
+        return call
 
     def settle(self, call: Call, outcome: Sequence[Hypothesis] | Exception, now_ms: int) -> bool:
         """Takes a call's outcome; False where the call was abandoned, and its outcome is thrown away."""
         if not self._calls.end(call):
             return False
+        self._meter.note(self._calls.running, now_ms)
         self._counters.add_batch(call.batch, call.started_at_ms, now_ms)
         if isinstance(outcome, Exception):
             self._try_again(call, outcome, now_ms, hung=False)
@@ -137,6 +145,10 @@ class Ledger:
     def retried(self, lane: int) -> list[Retried]:
         """What has failed of the lane since the last call, and is not completed; only finals and early finals are."""
         return list(self._retried.pop(lane, {}).values())
+
+    def load(self, now_ms: int) -> Load:
+        """How busy the engines are."""
+        return self._meter.load(self._queue.urgent_wait_ms(now_ms), now_ms)
 
     def counters(self) -> BatchCounters:
         shed = self._queue.shed

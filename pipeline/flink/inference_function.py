@@ -20,6 +20,7 @@ from pipeline.engines.batcher import MicroBatcher
 from pipeline.engines.retries import NEVER_TRIED, Tries
 from pipeline.flink.batch_metrics import BatchMetrics
 from pipeline.flink.clock import Clock, wall_clock_ms
+from pipeline.flink.load_board import BOARD
 from pipeline.flink.settings import JobSettings
 from pipeline.flink.unanswered import request_id, restored, stored
 
@@ -50,6 +51,7 @@ class InferenceFunction(KeyedProcessFunction):
         self._clock = clock
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        self._board = BOARD
         self._metrics = BatchMetrics(runtime_context.get_metrics_group())
         self._batcher = MicroBatcher(self._loaded, self._settings.engine, self._clock)
         self._lanes: dict[int, Lane] = {}
@@ -58,6 +60,7 @@ class InferenceFunction(KeyedProcessFunction):
         )
 
     def close(self) -> None:
+        self._board.forget(id(self))
         self._batcher.close()
 
     def process_element(self, value: InferenceRequest, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
@@ -83,6 +86,7 @@ class InferenceFunction(KeyedProcessFunction):
             self._unanswered.put(request_id(failed.request), stored(failed.request, failed.tries))
         self._arm(lane, ctx.timer_service())
         self._metrics.show(self._batcher.counters())
+        self._board.tell(id(self), self._batcher.load(), self._clock())
 
     def _lane(self, key: int) -> Lane:
         """The lane of the key, with what waits in its state since before a restart."""

@@ -25,6 +25,7 @@ from pipeline.domain.usage_meter import UsageMeter
 from pipeline.engines.base import load_detector
 from pipeline.flink.clock import Clock, wall_clock_ms
 from pipeline.flink.dead_letters import dead_letter
+from pipeline.flink.load_board import BOARD
 from pipeline.flink.outputs import DEAD_LETTERS, MARKERS, USAGE
 from pipeline.flink.settings import JobSettings
 from pipeline.observability.metrics import PARTIALS_WITHHELD, SESSIONS_LIVE
@@ -60,6 +61,7 @@ class SessionFunction(KeyedProcessFunction):
         self._meters: dict[str, UsageMeter] = {}
         self._timers: dict[str, int] = {}
         self._behind_at_ms = 0
+        self._board = BOARD
         pickled = Types.PICKLED_BYTE_ARRAY()
         self._snapshot = runtime_context.get_state(ValueStateDescriptor("session", pickled))
         self._audio = runtime_context.get_list_state(ListStateDescriptor("audio", pickled))
@@ -71,7 +73,7 @@ class SessionFunction(KeyedProcessFunction):
         session_id, now_ms = ctx.get_current_key(), self._clock()
         self._note_lag(value, now_ms)
         session = self._live(session_id) or self._begun(session_id, value)
-        actions = session.receive(value, now_ms)
+        actions = session.receive(value, now_ms, self._board.load(now_ms))
         meter = self._meters[session_id]
         reports = meter.hear(session, actions, self._counted_at_ms(value))
         self._store(session, meter)

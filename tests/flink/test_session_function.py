@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.domain.cadence import Load
 from pipeline.domain.types import InferenceRequest, Received, RequestKind, SegmentClosed, SessionEnded
 from pipeline.domain.usage import UsageTotals, totals_of
+from pipeline.flink.load_board import LoadBoard
 from pipeline.flink.outputs import DEAD_LETTERS, MARKERS, USAGE
 from pipeline.flink.session_function import SessionFunction
 from pipeline.flink.settings import JobSettings
@@ -123,11 +125,10 @@ def test_partials_that_a_lagging_job_withholds_are_counted() -> None:
     clock.now_ms = STARTED_AT_MS + 60_000
     sessions = operator(KeyedState(), clock)
     kinds = {request.kind for request in requests(send_all(sessions, late))}
-    asked = requests(send_all(operator(KeyedState()), chunks))
+    punctual = operator(KeyedState())
+    asked = [each for each in requests(send_all(punctual, chunks)) if each.kind is RequestKind.PARTIAL]
     assert kinds == {RequestKind.EARLY_FINAL}
-    assert sessions.counters[PARTIALS_WITHHELD].count == len(
-        [each for each in asked if each.kind is RequestKind.PARTIAL]
-    )
+    assert sessions.counters[PARTIALS_WITHHELD].count == len(asked) + punctual.counters[PARTIALS_WITHHELD].count
 
 
 def test_sessions_in_memory_are_counted() -> None:
@@ -206,3 +207,11 @@ def test_the_state_of_an_open_segment_is_appended_to_not_written_anew() -> None:
     kept = state.values["s", "audio"]
     sessions.send("s", chunks[80])
     assert state.values["s", "audio"][:-1] == kept
+
+
+def test_the_load_that_was_told_decides_how_many_partials_are_asked_for(board: LoadBoard) -> None:
+    def asked(load: Load) -> int:
+        board.tell(1, load, STARTED_AT_MS)
+        return len(requests(send_all(operator(KeyedState(), Clock()), chunks_of(SENTENCE))))
+
+    assert asked(Load.IDLE) > asked(Load.BUSY) > asked(Load.FULL)
