@@ -3,8 +3,9 @@
 Each partial recognises the whole open segment again, so a fixed interval costs the square of the segment's length.
 A geometric one (each partial when the segment has grown by a share) costs in proportion to the length: with growth
 g, the work for all partials is about (1 + g) / g times that of the final alone. So partials are dense only while the
-engines have time to spare, geometric while they are busy, and just often enough to show that somebody speaks when there
-is hardly anything left; none is asked for when even finals wait.
+engines have time to spare and geometric while they are busy. When there is hardly anything left they are just often
+enough to show a change every two seconds, the final of the segment before included; when even finals wait, there are
+none.
 
 What is due under each load is decided on the audio clock and does not depend on the load itself. A partial that is due
 but not worth it now still uses up its revision: a job that reads the same audio again, under another load, numbers its
@@ -51,7 +52,7 @@ class CadenceSettings:
     paces: tuple[Pace, Pace, Pace] = (
         Pace(first_ms=320, interval_ms=320),
         Pace(first_ms=320, interval_ms=500, growth=0.25),
-        Pace(first_ms=480, interval_ms=1_800),
+        Pace(first_ms=1_500, interval_ms=1_700),
     )
 
 

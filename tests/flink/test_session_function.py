@@ -127,7 +127,7 @@ def test_partials_that_a_lagging_job_withholds_are_counted() -> None:
     kinds = {request.kind for request in requests(send_all(sessions, late))}
     punctual = operator(KeyedState())
     asked = [each for each in requests(send_all(punctual, chunks)) if each.kind is RequestKind.PARTIAL]
-    assert kinds == {RequestKind.EARLY_FINAL}
+    assert kinds == {RequestKind.FINAL}
     assert sessions.counters[PARTIALS_WITHHELD].count == len(asked) + punctual.counters[PARTIALS_WITHHELD].count
 
 
