@@ -10,7 +10,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from pipeline.engines.guard import loop_period, trimmed
-from pipeline.engines.moonshine_graph import HEAD_SIZE, HEADS, cache_names
+from pipeline.engines.moonshine_shape import HEAD_SIZE, HEADS, cache_names
 from pipeline.engines.tokenizer import END_TOKEN, START_TOKEN
 
 Cache = dict[str, NDArray[np.float32]]

@@ -1,4 +1,4 @@
-"""The two graphs that run in place of Moonshine's shipped ones, made in memory when the engine loads.
+"""The two graphs that run in place of Moonshine's shipped ones, made once for a machine (moonshine_files.py).
 
 Encoder: the shipped graph with its quantised multiplications replaced, and with the decoder's projections of the
 encoder's output added, so that it gives the keys and values of the cross attention at once.
@@ -22,14 +22,8 @@ import numpy as np
 import onnx
 
 from pipeline.engines.graph_builder import MICROSOFT, GraphBuilder
+from pipeline.engines.moonshine_shape import HEAD_SIZE, HEADS, LAYERS, cache_names
 from pipeline.engines.moonshine_weights import FUSED, SPLIT, Matrix, Shipped
-
-LAYERS: Final = 6
-HEADS: Final = 8
-HEAD_SIZE: Final = 36
-
-REWRITE_VERSION: Final = 1
-"""Rises with every change of these graphs that may change a text."""
 
 _ROTARY_SIZE: Final = 32
 _MAX_TOKENS: Final = 512
@@ -38,11 +32,6 @@ _SCALE: Final = HEAD_SIZE**-0.5
 _CACHE: Final[list[int | str]] = ["batch", HEADS, "time", HEAD_SIZE]
 
 Linear = Callable[..., str]
-
-
-def cache_names(prefix: str) -> list[str]:
-    """The names of the keys and values of all layers: prefix.0.key, prefix.0.value, prefix.1.key ..."""
-    return [f"{prefix}.{layer}.{part}" for layer in range(LAYERS) for part in ("key", "value")]
 
 
 def encoder_graph(encoder: Shipped, decoder: Shipped) -> bytes:
