@@ -19,6 +19,7 @@ from pipeline.engines.base import EngineSettings
 from pipeline.engines.batch_queue import BatchQueue, Shed, Waiting, default_deadline_ms
 from pipeline.engines.calls import Call, Calls
 from pipeline.engines.counters import BatchCounters
+from pipeline.engines.drafts import Drafts
 from pipeline.engines.results import failed, recognized
 from pipeline.engines.retries import NEVER_TRIED, Tries
 from pipeline.errors import EngineError
@@ -48,6 +49,7 @@ class Ledger:
         self._batch_size = settings.batch_size
         self._queue = BatchQueue(settings.queue_limit)
         self._calls = Calls(settings.call_timeout_ms)
+        self._drafts = Drafts()
         self._held: list[Waiting] = []  # until there is another engine
         self._done: defaultdict[int, list[Completed]] = defaultdict(list)
         self._retried: defaultdict[int, dict[int, Retried]] = defaultdict(dict)
@@ -95,7 +97,7 @@ class Ledger:
         """A batch for the engine, to be given to ``settle`` with its outcome; None where none is ready."""
         self._forget(self._queue.expired(now_ms))
         batch = self._queue.next_batch(self._batch_size, now_ms)
-        return self._calls.begin(batch, engine, now_ms) if batch else None
+        return self._calls.begin(batch, engine, now_ms, self._drafts.of(batch)) if batch else None
 
     def settle(self, call: Call, outcome: Sequence[Hypothesis] | Exception, now_ms: int) -> bool:
         """Takes a call's outcome; False where the call was abandoned, and its outcome is thrown away."""
@@ -105,6 +107,7 @@ class Ledger:
         if isinstance(outcome, Exception):
             self._try_again(call, outcome, now_ms, hung=False)
             return True
+        self._drafts.learn(call.batch, outcome)
         for one, hypothesis in zip(call.batch, outcome, strict=True):
             result = recognized(one.request, hypothesis, call.engine, call.started_at_ms, now_ms)
             self._complete(one, result)

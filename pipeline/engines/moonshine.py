@@ -67,7 +67,7 @@ class MoonshineRecognizer(Recognizer):
             raise ValueError(f"{samples} samples are more than the {self.max_samples} of {self.name}; cut the segment")
         return max(MIN_SAMPLES, -(-samples // STEP_SAMPLES) * STEP_SAMPLES)
 
-    def recognize(self, batch: Sequence[Pcm]) -> list[Hypothesis]:
+    def recognize(self, batch: Sequence[Pcm], drafts: Sequence[Sequence[int]] = ()) -> list[Hypothesis]:
         """One hypothesis a stretch: each (samples,), float32 in [-1, 1], 16 kHz. Raises EngineError and ValueError."""
         texts = [Hypothesis("") for _ in batch]
         loud = [row for row, audio in enumerate(batch) if _audible(audio)]
@@ -75,7 +75,8 @@ class MoonshineRecognizer(Recognizer):
         if len(lengths) > 1:
             raise ValueError(f"a batch must share one canonical length, not {sorted(lengths)} samples")
         if loud:
-            spoken = self._spoken(_padded([batch[row] for row in loud], lengths.pop()))
+            expected = [drafts[row] for row in loud] if drafts else []
+            spoken = self._spoken(_padded([batch[row] for row in loud], lengths.pop()), expected)
             for row, tokens in zip(loud, spoken, strict=True):
                 texts[row] = self._hypothesis(tokens)
         return texts
@@ -86,21 +87,24 @@ class MoonshineRecognizer(Recognizer):
         for rows in (1, 2):
             self.recognize([noise] * rows)
 
-    def _spoken(self, audio: NDArray[np.float32]) -> list[Spoken]:
+    def _spoken(self, audio: NDArray[np.float32], drafts: Sequence[Sequence[int]]) -> list[Spoken]:
         """``audio``: (rows, samples)."""
         mask = np.ones(audio.shape, np.int64)
         names = cache_names("cross")
         try:
             cross = self._encoder.run(names, {"input_values": audio, "attention_mask": mask})
             limit = int(audio.shape[1] / SAMPLE_RATE_HZ * TOKENS_PER_SECOND)
-            return self._decoder.decode(dict(zip(names, cross, strict=True)), limit)
+            return self._decoder.decode(dict(zip(names, cross, strict=True)), limit, drafts)
         except Exception as exc:  # onnxruntime raises its own classes, all directly below Exception
             raise EngineError(f"{self.name} failed on {len(audio)} x {audio.shape[1]} samples: {exc}") from exc
 
     def _hypothesis(self, spoken: Spoken) -> Hypothesis:
         words = words_of(self._tokenizer, spoken.tokens, spoken.probabilities)
         text = " ".join(word.text for word in words)
-        return Hypothesis("") if is_invented(text, spoken.probabilities) else Hypothesis(text, words)
+        tokens = tuple(spoken.tokens)
+        if is_invented(text, spoken.probabilities):
+            return Hypothesis("", tokens=tokens)
+        return Hypothesis(text, words, tokens)
 
 
 def _audible(audio: Pcm) -> bool:

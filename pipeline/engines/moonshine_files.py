@@ -13,8 +13,8 @@ from pipeline.engines.tokenizer import Tokenizer
 
 _ENCODER: Final = "encoder_model.ort"
 _DECODER: Final = "decoder_model_merged.ort"
-_MAKERS: Final = ("graph_builder.py", "moonshine_graph.py", "moonshine_shape.py", "moonshine_weights.py")
-"""The code that the graphs follow from, next to this file."""
+_MAKERS: Final = ("graph_builder", "moonshine_decoder", "moonshine_encoder", "moonshine_shape", "moonshine_weights")
+"""The modules beside this one that the graphs follow from."""
 
 
 class MoonshineFiles:
@@ -25,11 +25,11 @@ class MoonshineFiles:
         self._cache = GraphCache(cache_folder(os.environ), _key())
 
     def encoder(self) -> bytes:
-        """The graph of ``moonshine_graph.encoder_graph``. Raises ModelMissing."""
+        """The graph of ``moonshine_encoder.encoder_graph``. Raises ModelMissing."""
         return self._cache.graph("moonshine-encoder", self._make_encoder)
 
     def decoder(self, *, bytewise: bool) -> bytes:
-        """The graph of ``moonshine_graph.decoder_graph``. Raises ModelMissing."""
+        """The graph of ``moonshine_decoder.decoder_graph``. Raises ModelMissing."""
         name = "moonshine-decoder-int8" if bytewise else "moonshine-decoder-float32"
         return self._cache.graph(name, lambda: self._make_decoder(bytewise=bytewise))
 
@@ -40,13 +40,13 @@ class MoonshineFiles:
     # What makes graphs imports the onnx package, a tenth of a second that a start from the cache is spared.
 
     def _make_encoder(self) -> bytes:
-        from pipeline.engines.moonshine_graph import encoder_graph
+        from pipeline.engines.moonshine_encoder import encoder_graph
         from pipeline.engines.moonshine_weights import Shipped
 
         return encoder_graph(Shipped.read(self._files[_ENCODER]), Shipped.read(self._files[_DECODER]))
 
     def _make_decoder(self, *, bytewise: bool) -> bytes:
-        from pipeline.engines.moonshine_graph import decoder_graph
+        from pipeline.engines.moonshine_decoder import decoder_graph
         from pipeline.engines.moonshine_weights import Shipped
 
         return decoder_graph(Shipped.read(self._files[_DECODER]), bytewise=bytewise)
@@ -54,5 +54,5 @@ class MoonshineFiles:
 
 def _key() -> str:
     """Changes with the model, with onnxruntime, which reads its files, and with every line that makes the graphs."""
-    makers = b"".join(Path(__file__).with_name(name).read_bytes() for name in _MAKERS)
+    makers = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in _MAKERS)
     return sha256(f"{MOONSHINE_TINY_EN.fingerprint} {ort.__version__} ".encode() + makers).hexdigest()[:16]

@@ -5,8 +5,9 @@ from typing import Final
 LAYERS: Final = 6
 HEADS: Final = 8
 HEAD_SIZE: Final = 36
+VOCABULARY: Final = 32_768
 
-REWRITE_VERSION: Final = 1
+REWRITE_VERSION: Final = 2
 """Rises with every change of the graphs that may change a text."""
 
 
