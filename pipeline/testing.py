@@ -52,7 +52,8 @@ def spell(audio: Pcm) -> Hypothesis:
 class ScriptedRecognizer(Recognizer):
     """Says what its script says about each stretch, under the same rules for batches as a real engine.
 
-    ``script`` raises EngineError to play an engine that fails. ``batches`` has the size of every batch it was given.
+    ``script`` raises EngineError to play an engine that fails. ``batches`` has the size of every batch it was given,
+    ``drafts`` its drafts.
     """
 
     script: Callable[[Pcm], Hypothesis] = spell
@@ -61,14 +62,16 @@ class ScriptedRecognizer(Recognizer):
     max_samples: int = 30 * SAMPLE_RATE_HZ
     step_samples: int = SAMPLE_RATE_HZ // 2
     batches: list[int] = field(default_factory=list)
+    drafts: list[Sequence[Sequence[int]]] = field(default_factory=list)
 
     def canonical_samples(self, samples: int) -> int:
         if samples > self.max_samples:
             raise ValueError(f"{samples} samples are more than the {self.max_samples} of {self.name}")
         return max(1, -(-samples // self.step_samples)) * self.step_samples
 
-    def recognize(self, batch: Sequence[Pcm]) -> list[Hypothesis]:
+    def recognize(self, batch: Sequence[Pcm], drafts: Sequence[Sequence[int]] = ()) -> list[Hypothesis]:
         self.batches.append(len(batch))
+        self.drafts.append(drafts)
         lengths = {self.canonical_samples(len(audio)) for audio in batch}
         if len(lengths) > 1:
             raise ValueError(f"a batch must share one canonical length, not {sorted(lengths)} samples")
@@ -108,11 +111,11 @@ class FaultyRecognizer(Recognizer):
     def canonical_samples(self, samples: int) -> int:
         return self.inner.canonical_samples(samples)
 
-    def recognize(self, batch: Sequence[Pcm]) -> list[Hypothesis]:
+    def recognize(self, batch: Sequence[Pcm], drafts: Sequence[Sequence[int]] = ()) -> list[Hypothesis]:
         if self.strikes(next(self.calls)):
             answer: list[Hypothesis] = self.fault(self.inner, batch)
             return answer
-        return self.inner.recognize(batch)
+        return self.inner.recognize(batch, drafts)
 
     def warm_up(self) -> None:
         self.inner.warm_up()

@@ -68,8 +68,13 @@ class Recognizer(Protocol):
         """The padded length at which a stretch of so many samples is recognised."""
         ...
 
-    def recognize(self, batch: Sequence[Pcm]) -> list[Hypothesis]:
-        """One hypothesis a stretch, in order. All must share one canonical length. Raises EngineError."""
+    def recognize(self, batch: Sequence[Pcm], drafts: Sequence[Sequence[int]] = ()) -> list[Hypothesis]:
+        """One hypothesis a stretch, in order. All must share one canonical length. Raises EngineError.
+
+        ``drafts``, where given, holds for each stretch the tokens of an earlier hypothesis about the beginning of the
+        same speech, or none. They may save time and must change no text: after a crash there are none. An engine
+        whose hypotheses have no tokens is never given any.
+        """
         ...
 
     def warm_up(self) -> None:

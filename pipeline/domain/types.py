@@ -101,10 +101,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What an engine says a stretch of audio contains; an empty text means that nothing was said."""
+    """What an engine says a stretch of audio contains; an empty text means that nothing was said.
+
+    ``tokens`` spell it in the engine's own units, if it has any: a draft for a longer stretch of the same speech.
+    """
 
     text: str
     words: tuple[Word, ...] = ()
+    tokens: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
 
 class RequestKind(IntEnum):

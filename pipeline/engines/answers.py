@@ -17,7 +17,7 @@ def checked(answer: Any, wanted: int, engine: str) -> list[Hypothesis]:
         if not _is_hypothesis(hypothesis):
             raise EngineError(
                 f"{engine} gave {_shown(hypothesis)} as text {place} of {wanted}; expected a Hypothesis of a text and "
-                "a tuple of Word, confidence in [0, 1] or None"
+                "a tuple of Word, confidence in [0, 1] or None, its tokens a tuple of int"
             )
     return list(answer)
 
@@ -28,6 +28,8 @@ def _is_hypothesis(value: Any) -> bool:
         and _is_text(value.text)
         and isinstance(value.words, tuple)
         and all(_is_word(word) for word in value.words)
+        and isinstance(value.tokens, tuple)
+        and all(isinstance(token, int) for token in value.tokens)
     )
 
 

@@ -197,6 +197,7 @@ def _outcome(call: Call) -> Sequence[Hypothesis] | Exception:
     """The batch's hypotheses, or what went wrong."""
     try:
         batch: list[Pcm] = [samples_of(one.request) for one in call.batch]
-        return checked(call.engine.recognize(batch), len(batch), call.engine.name)
+        answer = call.engine.recognize(batch, call.drafts) if call.drafts else call.engine.recognize(batch)
+        return checked(answer, len(batch), call.engine.name)
     except Exception as exc:  # a bug in an engine must fail its requests, not end this thread in silence
         return exc

@@ -11,6 +11,7 @@ from typing import Final
 from pipeline.domain.ports import Recognizer
 from pipeline.domain.types import SAMPLE_RATE_HZ
 from pipeline.engines.batch_queue import Waiting
+from pipeline.engines.drafts import Tokens
 
 MS_PER_AUDIO_SECOND: Final = 500
 """What a second of a batch's audio, padding included, may add to the time a call has: many times what it takes."""
@@ -21,12 +22,13 @@ STALL_MS: Final = 1_000
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One batch at the engine; to be answered by ``due_at_ms``."""
+    """One batch at the engine, with its ``drafts`` if it has any; to be answered by ``due_at_ms``."""
 
     batch: Sequence[Waiting]
     engine: Recognizer
     started_at_ms: int
     due_at_ms: int
+    drafts: Sequence[Tokens] = ()
 
 
 class Calls:
@@ -48,10 +50,10 @@ class Calls:
         """How many are waited for."""
         return len(self._running)
 
-    def begin(self, batch: Sequence[Waiting], engine: Recognizer, now_ms: int) -> Call:
+    def begin(self, batch: Sequence[Waiting], engine: Recognizer, now_ms: int, drafts: Sequence[Tokens] = ()) -> Call:
         samples = sum(one.samples for one in batch)
         allowed_ms = self._timeout_ms + samples * MS_PER_AUDIO_SECOND // SAMPLE_RATE_HZ
-        call = Call(batch, engine, now_ms, now_ms + allowed_ms)
+        call = Call(batch, engine, now_ms, now_ms + allowed_ms, drafts)
         self._running.add(call)
         return call
 

@@ -20,6 +20,7 @@ from pipeline.engines.base import EngineSettings
 from pipeline.engines.batch_queue import BatchQueue, Shed, Waiting, default_deadline_ms
 from pipeline.engines.calls import Call, Calls
 from pipeline.engines.counters import BatchCounters
+from pipeline.engines.drafts import Drafts
 from pipeline.engines.load_meter import LoadMeter
 from pipeline.engines.results import failed, recognized
 from pipeline.engines.retries import NEVER_TRIED, Tries
@@ -50,6 +51,7 @@ class Ledger:
         self._batch_size = settings.batch_size
         self._queue = BatchQueue(settings.queue_limit)
         self._calls = Calls(settings.call_timeout_ms)
+        self._drafts = Drafts()
         self._held: list[Waiting] = []  # until there is another engine
         self._done: defaultdict[int, list[Completed]] = defaultdict(list)
         self._retried: defaultdict[int, dict[int, Retried]] = defaultdict(dict)
@@ -100,7 +102,7 @@ class Ledger:
         batch = self._queue.next_batch(self._batch_size, now_ms)
         if not batch:
             return None
-        call = self._calls.begin(batch, engine, now_ms)
+        call = self._calls.begin(batch, engine, now_ms, self._drafts.of(batch))
         self._meter.note(self._calls.running, now_ms)
         return call
 
@@ -113,6 +115,7 @@ class Ledger:
         if isinstance(outcome, Exception):
             self._try_again(call, outcome, now_ms, hung=False)
             return True
+        self._drafts.learn(call.batch, outcome)
         for one, hypothesis in zip(call.batch, outcome, strict=True):
             result = recognized(one.request, hypothesis, call.engine, call.started_at_ms, now_ms)
             self._complete(one, result)

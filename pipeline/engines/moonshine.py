@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pipeline.domain.ports import Recognizer
 from pipeline.domain.types import SAMPLE_RATE_HZ, Hypothesis, Pcm
 from pipeline.engines.base import EngineSettings, make_session
-from pipeline.engines.catalog import MOONSHINE_TINY_EN, locate
+from pipeline.engines.catalog import MOONSHINE_TINY_EN
 from pipeline.engines.greedy import GreedyDecoder, Spoken
 from pipeline.engines.guard import is_invented
-from pipeline.engines.moonshine_graph import REWRITE_VERSION, cache_names, decoder_graph, encoder_graph
-from pipeline.engines.moonshine_weights import Shipped
+from pipeline.engines.moonshine_files import MoonshineFiles
+from pipeline.engines.moonshine_shape import REWRITE_VERSION, cache_names
 from pipeline.engines.tokenizer import Tokenizer
 from pipeline.engines.words import words_of
 from pipeline.errors import EngineError
@@ -39,7 +39,7 @@ _QUIET: Final = 1e-4
 
 
 class MoonshineRecognizer(Recognizer):
-    """Two sessions over graphs made in memory; several threads may call it at once."""
+    """Two sessions over graphs made from the shipped ones; several threads may call it at once."""
 
     name = MOONSHINE_TINY_EN.name
     max_samples = MAX_SAMPLES
@@ -54,15 +54,12 @@ class MoonshineRecognizer(Recognizer):
 
     @classmethod
     def load(cls, settings: EngineSettings) -> "MoonshineRecognizer":
-        """Finds the files and makes the graphs, about a second. Raises ModelMissing and ProviderMissing."""
-        files = locate(MOONSHINE_TINY_EN)
-        shipped = Shipped.read(files["decoder_model_merged.ort"])
+        """A third of a second; the first time on a machine a second more. Raises ModelMissing and ProviderMissing."""
+        files = MoonshineFiles()
+        encoder = make_session(files.encoder(), settings)
         # Weights in 8 bits were measured on the CPU alone, for speed and for independence of the batch.
-        decoder = decoder_graph(shipped, bytewise=settings.provider == "cpu")
-        encoder = encoder_graph(Shipped.read(files["encoder_model.ort"]), shipped)
-        tokenizer = Tokenizer.load(files["tokenizer.bin"])
-        sessions = make_session(encoder, settings), make_session(decoder, settings)
-        return cls(*sessions, tokenizer, settings.provider)
+        decoder = make_session(files.decoder(bytewise=settings.provider == "cpu"), settings)
+        return cls(encoder, decoder, files.tokenizer(), settings.provider)
 
     def canonical_samples(self, samples: int) -> int:
         """The next multiple of half a second, at least MIN_SAMPLES. Raises ValueError above ``max_samples``."""
@@ -70,7 +67,7 @@ class MoonshineRecognizer(Recognizer):
             raise ValueError(f"{samples} samples are more than the {self.max_samples} of {self.name}; cut the segment")
         return max(MIN_SAMPLES, -(-samples // STEP_SAMPLES) * STEP_SAMPLES)
 
-    def recognize(self, batch: Sequence[Pcm]) -> list[Hypothesis]:
+    def recognize(self, batch: Sequence[Pcm], drafts: Sequence[Sequence[int]] = ()) -> list[Hypothesis]:
         """One hypothesis a stretch: each (samples,), float32 in [-1, 1], 16 kHz. Raises EngineError and ValueError."""
         texts = [Hypothesis("") for _ in batch]
         loud = [row for row, audio in enumerate(batch) if _audible(audio)]
@@ -78,32 +75,36 @@ class MoonshineRecognizer(Recognizer):
         if len(lengths) > 1:
             raise ValueError(f"a batch must share one canonical length, not {sorted(lengths)} samples")
         if loud:
-            spoken = self._spoken(_padded([batch[row] for row in loud], lengths.pop()))
+            expected = [drafts[row] for row in loud] if drafts else []
+            spoken = self._spoken(_padded([batch[row] for row in loud], lengths.pop()), expected)
             for row, tokens in zip(loud, spoken, strict=True):
                 texts[row] = self._hypothesis(tokens)
         return texts
 
     def warm_up(self) -> None:
-        """Runs short and long stretches, alone and together."""
-        noise = np.random.default_rng(0).normal(0, 0.01, 5 * SAMPLE_RATE_HZ).astype(np.float32)
-        for samples, rows in ((MIN_SAMPLES, 1), (MIN_SAMPLES, 8), (len(noise), 1), (len(noise), 4)):
-            self.recognize([noise[:samples]] * rows)
+        """A second of noise, alone and as two: after it nothing is slower than ever after (docs/engine.md)."""
+        noise = np.random.default_rng(0).normal(0, 0.01, MIN_SAMPLES).astype(np.float32)
+        for rows in (1, 2):
+            self.recognize([noise] * rows)
 
-    def _spoken(self, audio: NDArray[np.float32]) -> list[Spoken]:
+    def _spoken(self, audio: NDArray[np.float32], drafts: Sequence[Sequence[int]]) -> list[Spoken]:
         """``audio``: (rows, samples)."""
         mask = np.ones(audio.shape, np.int64)
         names = cache_names("cross")
         try:
             cross = self._encoder.run(names, {"input_values": audio, "attention_mask": mask})
             limit = int(audio.shape[1] / SAMPLE_RATE_HZ * TOKENS_PER_SECOND)
-            return self._decoder.decode(dict(zip(names, cross, strict=True)), limit)
+            return self._decoder.decode(dict(zip(names, cross, strict=True)), limit, drafts)
         except Exception as exc:  # onnxruntime raises its own classes, all directly below Exception
             raise EngineError(f"{self.name} failed on {len(audio)} x {audio.shape[1]} samples: {exc}") from exc
 
     def _hypothesis(self, spoken: Spoken) -> Hypothesis:
         words = words_of(self._tokenizer, spoken.tokens, spoken.probabilities)
         text = " ".join(word.text for word in words)
-        return Hypothesis("") if is_invented(text, spoken.probabilities) else Hypothesis(text, words)
+        tokens = tuple(spoken.tokens)
+        if is_invented(text, spoken.probabilities):
+            return Hypothesis("", tokens=tokens)
+        return Hypothesis(text, words, tokens)
 
 
 def _audible(audio: Pcm) -> bool:

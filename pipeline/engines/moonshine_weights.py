@@ -3,7 +3,7 @@
 onnxruntime itself turns its own format back into ONNX: it loads the file with every optimisation off and saves it.
 The shipped graphs hold 8-bit weights (one scale and zero point a matrix) and quantise activations while they run,
 with one scale for the whole batch; that scale is why a text depends on its neighbours (docs/engine.md). So only the
-weights are taken from here, and the graphs that run are other ones (moonshine_graph.py).
+weights are taken from here, and the graphs that run are other ones (moonshine_decoder.py).
 """
 
 from collections.abc import Iterator

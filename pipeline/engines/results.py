@@ -22,7 +22,7 @@ def samples_of(request: InferenceRequest) -> Pcm:
 def recognized(
     request: InferenceRequest, hypothesis: Hypothesis, recognizer: Recognizer, started_at_ms: int, recognised_at_ms: int
 ) -> InferenceResult:
-    """The answer to a request."""
+    """The answer to a request; the hypothesis's tokens serve the engine alone."""
     return InferenceResult(
         session_id=request.session_id,
         tenant=request.tenant,
@@ -32,7 +32,7 @@ def recognized(
         kind=request.kind,
         start_ms=request.start_ms,
         end_ms=request.end_ms,
-        hypothesis=hypothesis,
+        hypothesis=Hypothesis(hypothesis.text, hypothesis.words),
         language=request.language,
         model=recognizer.name,
         model_version=recognizer.version,

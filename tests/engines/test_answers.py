@@ -31,6 +31,8 @@ def test_a_proper_answer_is_handed_on() -> None:
         ([GOOD, Hypothesis("sure", (Word("sure", 1.5),))], "as text 1 of 2"),
         ([GOOD, Hypothesis("nan", (Word("nan", float("nan")),))], "as text 1 of 2"),
         ([GOOD, Hypothesis("when", (Word("when", None, 0.5),))], "as text 1 of 2"),  # type: ignore[arg-type]
+        ([GOOD, Hypothesis("units", tokens=["u"])], "as text 1 of 2"),  # type: ignore[arg-type]
+        ([GOOD, Hypothesis("units", tokens=("u",))], "as text 1 of 2"),  # type: ignore[arg-type]
     ],
 )
 def test_anything_else_is_refused_by_what_it_is(answer: Any, complaint: str) -> None:
