@@ -25,6 +25,7 @@ from pipeline.domain.usage_meter import UsageMeter
 from pipeline.engines.base import load_detector
 from pipeline.flink.clock import Clock, wall_clock_ms
 from pipeline.flink.dead_letters import dead_letter
+from pipeline.flink.hops import PackedChunk, unpacked
 from pipeline.flink.outputs import DEAD_LETTERS, MARKERS, USAGE
 from pipeline.flink.settings import JobSettings
 from pipeline.observability.metrics import PARTIALS_WITHHELD, SESSIONS_LIVE
@@ -42,7 +43,7 @@ def load_ports(settings: JobSettings) -> Ports:
 
 
 class SessionFunction(KeyedProcessFunction):
-    """Received chunks in; inference requests out; markers, dead letters and usage aside."""
+    """Packed chunks in; inference requests out; markers, dead letters and usage aside."""
 
     def __init__(
         self,
@@ -67,13 +68,14 @@ class SessionFunction(KeyedProcessFunction):
         self._live_count = metrics.counter(SESSIONS_LIVE)
         self._withheld_count = metrics.counter(PARTIALS_WITHHELD)
 
-    def process_element(self, value: Received, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
-        session_id, now_ms = ctx.get_current_key(), self._clock()
-        self._note_lag(value, now_ms)
-        session = self._live(session_id) or self._begun(session_id, value)
-        actions = session.receive(value, now_ms)
+    def process_element(self, value: PackedChunk, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+        item, now_ms = unpacked(value), self._clock()
+        session_id = item.chunk.session_id
+        self._note_lag(item, now_ms)
+        session = self._live(session_id) or self._begun(session_id, item)
+        actions = session.receive(item, now_ms)
         meter = self._meters[session_id]
-        reports = meter.hear(session, actions, self._counted_at_ms(value))
+        reports = meter.hear(session, actions, self._counted_at_ms(item))
         self._store(session, meter)
         self._arm(session_id, session, ctx.timer_service())
         yield from self._carry_out(actions)
