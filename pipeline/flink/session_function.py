@@ -8,6 +8,7 @@ needed only after a restore.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,13 @@ StoredBlock = tuple[int, int, bytes, int]
 
 
 def load_ports(settings: JobSettings) -> Ports:
-    """The decoders and the speech detector that the settings ask for."""
-    return Ports(make_decoder, load_detector(settings.engine))
+    """The decoders and the speech detector that the settings ask for.
+
+    A thread of Python's own loads the detector: onnx's native module, imported first by one of pemja's threads, which
+    hold the interpreter's lock in a way of their own, waits for that lock for ever.
+    """
+    with ThreadPoolExecutor(1, "voxflow-load") as own_thread:
+        return Ports(make_decoder, own_thread.submit(load_detector, settings.engine).result())
 
 
 class SessionFunction(KeyedProcessFunction):
