@@ -181,8 +181,12 @@ def _address(samples: Pcm16) -> int:
 
 @cache
 def _decode_call() -> Any:
-    """libopus's function with plain addresses, which cost less to pass than the pointers of opuslib."""
-    call = opus_library().api.libopus["opus_decode"]  # by this way a function object of our own
+    """libopus's function with plain addresses, which cost less to pass than the pointers of opuslib.
+
+    It keeps the interpreter's lock: a packet takes 10 us, and where other threads wait for the lock, giving it away and
+    getting it back with each packet takes longer (docs/scaling.md).
+    """
+    call = ctypes.PyDLL(opus_library().api.libopus._name)["opus_decode"]
     call.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
     call.restype = ctypes.c_int
     return call
