@@ -21,7 +21,6 @@ from perf.plumbing_load import CHUNK_MS, CpuTime, Load, Packets, await_read, cpu
 from pipeline.adapters.kafka import ChunkPublisher, TranscriptReader
 from pipeline.cli.borrowed import borrowed_job
 from pipeline.client.machine import machine
-from pipeline.client.pacing import Start
 from pipeline.client.sessions import now, unique_session_id
 from pipeline.config import KafkaSettings, StackSettings
 from pipeline.domain.scoring import percentiles
@@ -105,37 +104,27 @@ def ready() -> Iterator[Bench]:
 def counted(bench: Bench, sessions: int, rate: int, seconds: float) -> dict[str, Any]:
     """What the second half of ``seconds`` cost: sessions of ``rate`` chunks a second together."""
     interval_s = sessions / rate
-    steps = round(seconds / interval_s / 2) * 2
+    half = round(seconds / interval_s / 2)
     load = Load(bench.recorded, unique_session_id(f"load{sessions}"), sessions, now().at_ms)
     with TranscriptReader(bench.kafka) as reader, ChunkPublisher(bench.kafka) as publisher:
-        publish(publisher, load, range(steps // 2), now(), interval_s)
-        publisher.flush()
-        await_read(bench.kafka, GROUP, PATIENCE_S)
-        before, begun = spent(bench), now()
-        publish(
-            publisher,
-            load,
-            range(steps // 2, steps),
-            Start(begun.at_ms, begun.monotonic_s - steps // 2 * interval_s),
-            interval_s,
-        )
-        publisher.flush()
-        behind_s = await_read(bench.kafka, GROUP, PATIENCE_S)
+        played(bench, publisher, load, range(half), interval_s)
+        before = spent(bench)
+        behind_s = played(bench, publisher, load, range(half, 2 * half), interval_s)
         after = spent(bench)
         state = checkpoint(bench.rest)
-        for chunk in load.last(steps):
+        for chunk in load.last(2 * half):
             publisher.publish(chunk)
         publisher.flush()
         texts = [text for text in everything(reader) if text.session_id.startswith(load.prefix)]
-    chunks = sessions * (steps - steps // 2)
-    return {
-        "sessions": sessions,
-        "chunks": chunks,
-        "behind_s": round(behind_s, 1),
-        **costs(before, after, chunks),
-        **waits(texts),
-        **state,
-    }
+    case = {"sessions": sessions, "chunks": sessions * half, "behind_s": round(behind_s, 1)}
+    return {**case, **costs(before, after, sessions * half), **waits(texts), **state}
+
+
+def played(bench: Bench, publisher: ChunkPublisher, load: Load, steps: range, interval_s: float) -> float:
+    """Publishes these steps and waits until the job has read them; how long it took for that, in seconds."""
+    publish(publisher, load, steps, now().monotonic_s, interval_s)
+    publisher.flush()
+    return await_read(bench.kafka, GROUP, PATIENCE_S)
 
 
 def spent(bench: Bench) -> tuple[CpuTime, CpuTime, float]:
@@ -206,16 +195,7 @@ def summary(cases: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(cases: Sequence[dict[str, Any]]) -> Table:
-    columns = (
-        "sessions",
-        "chunks",
-        "chunk_us",
-        "kafka_chunk_us",
-        "sessions_per_core",
-        "cores",
-        "checkpoint_bytes",
-        "behind_s",
-    )
+    columns = ("sessions", "chunks", "chunk_us", "kafka_chunk_us", "sessions_per_core", "cores", "behind_s")
     shown = Table(*columns, "lag p50 / p99 / max", "finals", "partials", box=None)
     for case in cases:
         lag = " / ".join(str(case["lag_ms"][p]) for p in ("p50", "p99", "p100"))

@@ -15,7 +15,6 @@ from confluent_kafka import Consumer, TopicPartition
 from pipeline.adapters.audio_files import pcm_blocks
 from pipeline.adapters.kafka import ChunkPublisher
 from pipeline.adapters.kafka.client import consumer_config
-from pipeline.client.pacing import Start
 from pipeline.client.recordings import TWO_CITIES, recording
 from pipeline.codecs.encoders import make_encoder
 from pipeline.config import KafkaSettings
@@ -67,12 +66,15 @@ class Load:
         )
 
 
-def publish(publisher: ChunkPublisher, load: Load, steps: range, start: Start, interval_s: float) -> None:
-    """Chunks of these steps, each session's evenly within ``interval_s``; one that is late leaves at once."""
-    for step in steps:
+def publish(publisher: ChunkPublisher, load: Load, steps: range, begun_s: float, interval_s: float) -> None:
+    """Chunks of these steps, each session's one in each ``interval_s``, spread evenly; a late one leaves at once.
+
+    ``begun_s``: the start, on the monotonic clock.
+    """
+    for number, step in enumerate(steps):
         for session, chunk in enumerate(load.step(step)):
             if session % 8 == 0:  # a sleep a chunk would take as much time as the chunk
-                _sleep_until(start.monotonic_s + (step + session / load.sessions) * interval_s)
+                _sleep_until(begun_s + (number + session / load.sessions) * interval_s)
             publisher.publish(chunk)
 
 
