@@ -23,22 +23,22 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-import onnx
 
-from pipeline.engines.graph_builder import MICROSOFT, GraphBuilder, Shape
-from pipeline.engines.moonshine_shape import HEAD_SIZE, HEADS, LAYERS, cache_names
+from pipeline.engines.graph_builder import MICROSOFT, GraphBuilder
+from pipeline.engines.moonshine_shape import HEAD_SIZE, HEADS, LAYERS, MAX_TOKENS, Weights, cache_names, cache_shape
 from pipeline.engines.moonshine_weights import Shipped
+from pipeline.engines.products import products
+from pipeline.engines.rotary import rotary_tables, rotated
 
-_ROTARY_SIZE: Final = 32
-_MAX_TOKENS: Final = 512
 _EPSILON: Final = 1e-5
 _SCALE: Final = np.float32(HEAD_SIZE**-0.5)
 
 Linear = Callable[..., str]
 
 
-def decoder_graph(shipped: Shipped, *, bytewise: bool) -> bytes:
-    """``bytewise`` keeps the weights in 8 bits, else they are widened to float32.
+def decoder_graph(shipped: Shipped, weights: Weights) -> bytes:
+    """Layers keep bytes in MatMulNBits, which is as fast for one row and needs no other nodes; only the output layer,
+    half of all weights, is multiplied as in the encoder.
 
     Inputs: tokens and positions (batch, steps) int64; written (batch, 1, 1, steps, time) float32, 1 at each step's
     position and else 0; mask (batch, steps, 1, 1, time) float32, 0 up to each step's position and then -inf; past.*,
@@ -46,22 +46,18 @@ def decoder_graph(shipped: Shipped, *, bytewise: bool) -> bytes:
 
     Outputs: token (batch, steps) int64 and probability (batch, steps) float32 of what follows each step; present.*.
     """
-    return _Decoder(shipped, bytewise=bytewise).build()
-
-
-def cache_shape(cache: str) -> Shape:
-    """Keys lie transposed. onnxruntime reuses memory by the names of lengths: other lengths need other names."""
-    time = "frames" if cache.startswith("cross") else "time"
-    return ["batch", 1, HEADS, *((HEAD_SIZE, time) if cache.endswith("key") else (time, HEAD_SIZE))]
+    return _Decoder(shipped, weights).build()
 
 
 class _Decoder:
     """Writes the graph, layer by layer."""
 
-    def __init__(self, shipped: Shipped, *, bytewise: bool) -> None:
+    def __init__(self, shipped: Shipped, weights: Weights) -> None:
         self._shipped = shipped
         self._builder = GraphBuilder()
-        self._linear: Linear = self._builder.byte_linear if bytewise else self._builder.real_linear
+        self._products = products(self._builder, weights)
+        real = weights is Weights.FLOAT32
+        self._linear: Linear = self._builder.real_linear if real else self._builder.byte_linear
 
     def build(self) -> bytes:
         builder = self._builder
@@ -71,7 +67,7 @@ class _Decoder:
         builder.floats_in("mask", ["batch", "steps", 1, 1, "time"])
         for name in cache_names("past") + cache_names("cross"):
             builder.floats_in(name, cache_shape(name))
-        self._choose(self._multiplied(self._last_hidden(), "logits"))
+        self._choose(self._products(self._last_hidden(), [self._shipped.matrix("logits")])[0])
         for name in cache_names("present"):
             builder.floats_out(name, cache_shape(name))
         return builder.serialized()
@@ -87,21 +83,21 @@ class _Decoder:
 
     def _blocks(self) -> Iterator[tuple[str, Callable[[str], str]]]:
         """What is added to x in turn, with the norm before it."""
-        cosine, sine = self._rotary_tables()
+        tables = rotary_tables(self._builder, self._shipped, MAX_TOKENS)
         for layer in range(LAYERS):
             at = f"layers.{layer}"
-            yield f"{at}/input_layernorm", partial(self._self_attention, layer, cosine, sine)
+            yield f"{at}/input_layernorm", partial(self._self_attention, layer, tables)
             yield f"{at}/post_attention_layernorm", partial(self._cross_attention, layer)
             yield f"{at}/final_layernorm", partial(self._feed_forward, layer)
 
-    def _self_attention(self, layer: int, cosine: str, sine: str, x: str) -> str:
+    def _self_attention(self, layer: int, tables: tuple[str, str], x: str) -> str:
         query, key, value = (self._projected(x, layer, "self_attn", part) for part in "qkv")
-        keys = self._heads(self._rotated(key, cosine, sine), [0, 1, 3, 4, 2])
+        keys = self._heads(rotated(self._builder, key, "positions", tables), [0, 1, 3, 4, 2])
         keys = self._grown(f"{layer}.key", self._builder.node("MatMul", keys, "written"))
         place = self._builder.node("Transpose", "written", perm=[0, 1, 2, 4, 3])
         values = self._heads(value, [0, 1, 3, 2, 4])
         values = self._grown(f"{layer}.value", self._builder.node("MatMul", place, values))
-        attended = self._attended(self._rotated(query, cosine, sine), keys, values, "mask")
+        attended = self._attended(rotated(self._builder, query, "positions", tables), keys, values, "mask")
         return self._projected(attended, layer, "self_attn", "o")
 
     def _cross_attention(self, layer: int, x: str) -> str:
@@ -151,29 +147,6 @@ class _Decoder:
             "SkipLayerNormalization", x, y, self._norm(norm), to=outputs, domain=MICROSOFT, epsilon=_EPSILON
         )
         return normed, added
-
-    def _rotated(self, x: str, cosine: str, sine: str) -> str:
-        return self._builder.node(
-            "RotaryEmbedding",
-            x,
-            "positions",
-            cosine,
-            sine,
-            domain=MICROSOFT,
-            interleaved=1,
-            num_heads=HEADS,
-            rotary_embedding_dim=_ROTARY_SIZE,
-        )
-
-    def _rotary_tables(self) -> tuple[str, str]:
-        """Cosine and sine of every position's angles: (_MAX_TOKENS, _ROTARY_SIZE / 2), float32."""
-        frequencies = next(
-            value
-            for value in map(onnx.numpy_helper.to_array, self._shipped.constants.values())
-            if value.shape == (1, _ROTARY_SIZE // 2, 1)
-        )
-        angles = np.arange(_MAX_TOKENS, dtype=np.float32)[:, None] * frequencies.reshape(1, -1)
-        return self._builder.constant(np.cos(angles)), self._builder.constant(np.sin(angles))
 
     def _embedded(self, tokens: str) -> str:
         """The tokens' vectors; the table stays in 8 bits and only the rows that are looked up are widened."""
