@@ -17,9 +17,8 @@ Source of the layout: the shipped graph, and "Moonshine: Speech Recognition for 
 Commands" (arXiv 2410.15608).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -73,24 +72,16 @@ class _Decoder:
         return builder.serialized()
 
     def _last_hidden(self) -> str:
-        x = self._embedded("tokens")
-        blocks = list(self._blocks())
-        normed = self._builder.node("LayerNormalization", x, self._norm(blocks[0][0]), epsilon=_EPSILON, axis=-1)
-        following = [norm for norm, _ in blocks[1:]] + ["norm"]
-        for (_, block), norm in zip(blocks, following, strict=True):
-            normed, x = self._plus(x, block(normed), norm)
-        return normed
-
-    def _blocks(self) -> Iterator[tuple[str, Callable[[str], str]]]:
-        """What is added to x in turn, with the norm before it."""
         tables = rotary_tables(self._builder, self._shipped, MAX_TOKENS)
+        x = self._embedded("tokens")
         for layer in range(LAYERS):
             at = f"layers.{layer}"
-            yield f"{at}/input_layernorm", partial(self._self_attention, layer, tables)
-            yield f"{at}/post_attention_layernorm", partial(self._cross_attention, layer)
-            yield f"{at}/final_layernorm", partial(self._feed_forward, layer)
+            x = self._plus(x, self._self_attention(self._normed(x, f"{at}/input_layernorm"), layer, tables))
+            x = self._plus(x, self._cross_attention(self._normed(x, f"{at}/post_attention_layernorm"), layer))
+            x = self._plus(x, self._feed_forward(self._normed(x, f"{at}/final_layernorm"), layer))
+        return self._normed(x, "norm")
 
-    def _self_attention(self, layer: int, tables: tuple[str, str], x: str) -> str:
+    def _self_attention(self, x: str, layer: int, tables: tuple[str, str]) -> str:
         query, key, value = (self._projected(x, layer, "self_attn", part) for part in "qkv")
         keys = self._heads(rotated(self._builder, key, "positions", tables), [0, 1, 3, 4, 2])
         keys = self._grown(f"{layer}.key", self._builder.node("MatMul", keys, "written"))
@@ -100,7 +91,7 @@ class _Decoder:
         attended = self._attended(rotated(self._builder, query, "positions", tables), keys, values, "mask")
         return self._projected(attended, layer, "self_attn", "o")
 
-    def _cross_attention(self, layer: int, x: str) -> str:
+    def _cross_attention(self, x: str, layer: int) -> str:
         query = self._projected(x, layer, "encoder_attn", "q")
         attended = self._attended(query, f"cross.{layer}.key", f"cross.{layer}.value")
         return self._projected(attended, layer, "encoder_attn", "o")
@@ -123,7 +114,7 @@ class _Decoder:
         attended = builder.node("MatMul", builder.node("Softmax", scores, axis=-1), values)
         return builder.node("Reshape", attended, builder.constant(np.array([0, 0, HEADS * HEAD_SIZE])))
 
-    def _feed_forward(self, layer: int, x: str) -> str:
+    def _feed_forward(self, x: str, layer: int) -> str:
         widened = self._multiplied(x, f"/model/decoder/layers.{layer}/mlp/fc1/Add_output_0")
         up, gate = self._builder.nodes("Split", widened, to=(f"up.{layer}", f"gate.{layer}"), axis=-1, num_outputs=2)
         silu = self._builder.node("QuickGelu", gate, domain=MICROSOFT, alpha=1.0)
@@ -137,16 +128,12 @@ class _Decoder:
     def _multiplied(self, x: str, output: str) -> str:
         return self._linear(x, self._shipped.matrix(output))
 
-    def _norm(self, name: str) -> str:
-        return self._builder.constant(self._shipped.input_of(f"/model/decoder/{name}/LayerNormalization_output_0", 1))
+    def _normed(self, x: str, name: str) -> str:
+        weight = self._shipped.input_of(f"/model/decoder/{name}/LayerNormalization_output_0", 1)
+        return self._builder.node("LayerNormalization", x, self._builder.constant(weight), epsilon=_EPSILON, axis=-1)
 
-    def _plus(self, x: str, y: str, norm: str) -> tuple[str, str]:
-        """norm(x + y) and x + y."""
-        outputs = (f"{norm}/normed", "", "", f"{norm}/sum")
-        normed, _, _, added = self._builder.nodes(
-            "SkipLayerNormalization", x, y, self._norm(norm), to=outputs, domain=MICROSOFT, epsilon=_EPSILON
-        )
-        return normed, added
+    def _plus(self, x: str, y: str) -> str:
+        return self._builder.node("Add", x, y)
 
     def _embedded(self, tokens: str) -> str:
         """The tokens' vectors; the table stays in 8 bits and only the rows that are looked up are widened."""
