@@ -26,7 +26,6 @@ import numpy as np
 from pipeline.engines.graph_builder import MICROSOFT, GraphBuilder
 from pipeline.engines.moonshine_shape import HEAD_SIZE, HEADS, LAYERS, MAX_TOKENS, Weights, cache_names, cache_shape
 from pipeline.engines.moonshine_weights import Shipped
-from pipeline.engines.products import products
 from pipeline.engines.rotary import rotary_tables, rotated
 
 _EPSILON: Final = 1e-5
@@ -36,8 +35,7 @@ Linear = Callable[..., str]
 
 
 def decoder_graph(shipped: Shipped, weights: Weights) -> bytes:
-    """Layers keep bytes in MatMulNBits, which is as fast for one row and needs no other nodes; only the output layer,
-    half of all weights, is multiplied as in the encoder.
+    """Bytes go into MatMulNBits, whichever they are: for one row it is as fast as ``products.py`` and is a single node.
 
     Inputs: tokens and positions (batch, steps) int64; written (batch, 1, 1, steps, time) float32, 1 at each step's
     position and else 0; mask (batch, steps, 1, 1, time) float32, 0 up to each step's position and then -inf; past.*,
@@ -54,7 +52,6 @@ class _Decoder:
     def __init__(self, shipped: Shipped, weights: Weights) -> None:
         self._shipped = shipped
         self._builder = GraphBuilder()
-        self._products = products(self._builder, weights)
         real = weights is Weights.FLOAT32
         self._linear: Linear = self._builder.real_linear if real else self._builder.byte_linear
 
@@ -66,7 +63,7 @@ class _Decoder:
         builder.floats_in("mask", ["batch", "steps", 1, 1, "time"])
         for name in cache_names("past") + cache_names("cross"):
             builder.floats_in(name, cache_shape(name))
-        self._choose(self._products(self._last_hidden(), [self._shipped.matrix("logits")])[0])
+        self._choose(self._multiplied(self._last_hidden(), "logits"))
         for name in cache_names("present"):
             builder.floats_out(name, cache_shape(name))
         return builder.serialized()
