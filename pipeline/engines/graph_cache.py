@@ -57,8 +57,9 @@ class GraphCache:
 
 
 def _in_own_thread(build: Callable[[], bytes]) -> bytes:
-    """What makes a graph imports onnx, whose native module, imported first by one of the threads that a TaskManager runs
-    Python in, may wait for the interpreter's lock for ever."""
+    """What makes a graph imports onnx. Its native module, imported first by one of the threads that a TaskManager runs
+    Python in, may wait for the interpreter's lock for ever.
+    """
     with ThreadPoolExecutor(1, "voxflow-graph") as own_thread:
         return own_thread.submit(build).result()
 
