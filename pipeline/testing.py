@@ -81,10 +81,22 @@ class ScriptedRecognizer(Recognizer):
         """Nothing to warm."""
 
 
+def instant(settings: EngineSettings) -> ScriptedRecognizer:
+    """A recogniser that costs next to nothing, so that everything around it can be measured (perf/plumbing.py)."""
+    return ScriptedRecognizer(script=always, name="instant")
+
+
+def always(audio: Pcm) -> Hypothesis:
+    """A script: the same words whatever is said."""
+    return _ALWAYS
+
+
 def failing(audio: Pcm) -> Hypothesis:
     """A script: the engine is broken."""
     raise EngineError(f"scripted failure on {len(audio)} samples")
 
+
+_ALWAYS: Final = Hypothesis("that is all", tuple(Word(word, confidence=1.0) for word in ("that", "is", "all")))
 
 Fault = Callable[[Recognizer, Sequence[Pcm]], Any]
 """What a call that fails does in the place of ``recognize``."""

@@ -14,7 +14,7 @@ from pipeline.cli.captions import clock
 from pipeline.client.replay import Replay, replay_pipeline, replayed, stored_sessions
 from pipeline.config import KafkaSettings
 from pipeline.domain.comparison import Row, changed_words, rows, text_of
-from pipeline.domain.endpointing import EndpointingSettings
+from pipeline.domain.endpointing import SHORTEST_SILENCE_MS, EndpointingSettings
 from pipeline.domain.session import SessionSettings
 from pipeline.domain.track import TrackSettings
 from pipeline.domain.types import Transcript
@@ -29,7 +29,7 @@ DEFAULTS = TrackSettings()
 @click.option("--threads", type=click.IntRange(1), help="Threads of the engine. Default: as the job's.")
 @click.option(
     "--silence-ms",
-    type=click.IntRange(32, 5_000),
+    type=click.IntRange(SHORTEST_SILENCE_MS, 5_000),
     help=f"Silence that ends a segment, in milliseconds. Default: {DEFAULTS.endpointing.silence_ms}, the job's.",
 )
 @click.option(
@@ -127,14 +127,6 @@ def _engine(provider: str | None, threads: int | None) -> EngineSettings:
 
 
 def _session(silence_ms: int | None, max_segment_ms: int) -> SessionSettings:
-    """The job's settings, but for what was asked for: shorter silences end long and short speech alike."""
-    endpointing = DEFAULTS.endpointing if silence_ms is None else _ending_after(DEFAULTS.endpointing, silence_ms)
+    """The job's settings, but for what was asked for."""
+    endpointing = DEFAULTS.endpointing if silence_ms is None else EndpointingSettings.ending_after(silence_ms)
     return SessionSettings(track=replace(DEFAULTS, max_segment_ms=max_segment_ms, endpointing=endpointing))
-
-
-def _ending_after(defaults: EndpointingSettings, silence_ms: int) -> EndpointingSettings:
-    more_ms = defaults.silence_after_short_ms - defaults.silence_ms
-    early_ms = min(defaults.early_final_ms, silence_ms)
-    return replace(
-        defaults, silence_ms=silence_ms, silence_after_short_ms=silence_ms + more_ms, early_final_ms=early_ms
-    )

@@ -37,7 +37,6 @@ PRIMING_BYTES: Final = 16_000
 """These two bound the snapshot (to 48 kB) whatever the bit rate; at 32 kbit/s an epoch is 4 kB."""
 
 _LONGEST_PACKET_SAMPLES: Final = 120 * SAMPLES_PER_MS
-_INT16_POINTER: Final = ctypes.POINTER(ctypes.c_int16)
 
 
 @cache
@@ -70,19 +69,20 @@ class OpusDecoder:
             self._packets = list(cast(list[bytes], snapshot["packets"]))
             self._age = cast(int, snapshot["age"])
         self._lengths = [_samples_of(packet) for packet in self._packets]
+        self._bytes = sum(map(len, self._packets))
 
     def decode(self, packets: Sequence[bytes]) -> Pcm16:
         """Shape (channels, samples), dtype int16, 16 kHz. A refused chunk leaves the decoder as it was before it."""
-        _check_duration(packets)
-        before = self._packets.copy(), self._lengths.copy(), self._age
+        pcm = np.empty((_promised_samples(packets), self._channels), np.int16)
+        before = self._packets.copy(), self._lengths.copy(), self._bytes, self._age
         try:
-            pieces = [self._decode(packet) for packet in packets]
+            self._decode_into(pcm, packets)
         except UndecodablePacket:
             # libopus may have taken in half of it: replay what was good.
-            self._packets, self._lengths, self._age = before
+            self._packets, self._lengths, self._bytes, self._age = before
             self._native = None
             raise
-        return np.concatenate([_nothing(self._channels), *pieces], axis=1)
+        return np.ascontiguousarray(pcm.T)
 
     def conceal(self, duration_ms: int) -> Pcm16:
         """Silence: shape (channels, duration_ms * 16), dtype int16. The next packet meets the state before the gap."""
@@ -92,26 +92,36 @@ class OpusDecoder:
         """The packets to replay, and how many samples of this epoch they hold."""
         return {"packets": list(self._packets), "age": self._age}
 
-    def _decode(self, packet: bytes) -> Pcm16:
-        if self._age >= EPOCH_SAMPLES or sum(map(len, self._packets)) >= EPOCH_BYTES:
-            self._start_epoch()
-        native = self._native = self._native or self._replayed()
-        pcm = native.decode(packet)
+    def _decode_into(self, pcm: Pcm16, packets: Sequence[bytes]) -> None:
+        """Fills ``pcm``, shape (samples, channels), which has exactly the room that the packets' samples take."""
+        address, room = _address(pcm), len(pcm)
+        for packet in packets:
+            if self._age >= EPOCH_SAMPLES or self._bytes >= EPOCH_BYTES:
+                self._start_epoch()
+            native = self._native = self._native or self._replayed()
+            samples = native.decode(packet, address, room)
+            self._keep(packet, samples)
+            address += samples * native.frame_bytes
+            room -= samples
+
+    def _keep(self, packet: bytes, samples: int) -> None:
         self._packets.append(packet)
-        self._lengths.append(pcm.shape[1])
-        self._age += pcm.shape[1]
-        return pcm
+        self._lengths.append(samples)
+        self._bytes += len(packet)
+        self._age += samples
 
     def _start_epoch(self) -> None:
         first = _priming_start(self._packets, self._lengths)
         del self._packets[:first], self._lengths[:first]
+        self._bytes = sum(map(len, self._packets))
         self._age = 0
         self._native = None
 
     def _replayed(self) -> "_Native":
         native = _Native(self._channels)
+        dropped = np.empty((_LONGEST_PACKET_SAMPLES, self._channels), np.int16)
         for packet in self._packets:
-            native.decode(packet)
+            native.decode(packet, _address(dropped), _LONGEST_PACKET_SAMPLES)
         return native
 
 
@@ -126,13 +136,15 @@ def _priming_start(packets: Sequence[bytes], lengths: Sequence[int]) -> int:
     return 0
 
 
-def _check_duration(packets: Sequence[bytes]) -> None:
+def _promised_samples(packets: Sequence[bytes]) -> int:
+    """What all packets hold, in samples at 16 kHz. Raises UndecodablePacket where it is too much for a chunk."""
     samples = sum(map(_samples_of, packets))
     if samples > MAX_DECODED_MS * SAMPLES_PER_MS:
         raise UndecodablePacket(
             f"{len(packets)} Opus packets hold {samples // SAMPLES_PER_MS} ms of audio: "
             f"send at most {MAX_DECODED_MS} ms a chunk"
         )
+    return samples
 
 
 def _samples_of(packet: bytes) -> int:
@@ -140,8 +152,18 @@ def _samples_of(packet: bytes) -> int:
     if not 0 < len(packet) <= MAX_PACKET_BYTES:
         # libopus itself would take an empty packet for a lost one and make audio up.
         raise UndecodablePacket(f"Opus packet of {len(packet)} bytes: accepted are 1 to {MAX_PACKET_BYTES}")
-    library = opus_library().api.libopus
-    return _checked(library.opus_packet_get_nb_samples(packet, len(packet), SAMPLE_RATE_HZ), packet)
+    return _samples_by_first_byte()[packet[0]] or _checked(_count_samples(packet), packet)
+
+
+@cache
+def _samples_by_first_byte() -> tuple[int, ...]:
+    """What libopus says of packets with that first byte; 0 where the second byte counts, too (code 3, two low bits)."""
+    return tuple(0 if first & 3 == 3 else _count_samples(bytes([first])) for first in range(256))
+
+
+def _count_samples(packet: bytes) -> int:
+    count: int = opus_library().api.libopus.opus_packet_get_nb_samples(packet, len(packet), SAMPLE_RATE_HZ)
+    return count
 
 
 def _checked(result: int, packet: bytes) -> int:
@@ -152,22 +174,34 @@ def _checked(result: int, packet: bytes) -> int:
     return result
 
 
-def _nothing(channels: int) -> Pcm16:
-    return np.zeros((channels, 0), np.int16)
+def _address(samples: Pcm16) -> int:
+    """Where the array's memory begins; its ``ctypes`` attribute says the same at three times the cost."""
+    address: int = samples.__array_interface__["data"][0]
+    return address
+
+
+@cache
+def _decode_call() -> Any:
+    """libopus's function with plain addresses, which cost less to pass than the pointers of opuslib."""
+    call = opus_library().api.libopus["opus_decode"]  # by this way a function object of our own
+    call.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
+    call.restype = ctypes.c_int
+    return call
 
 
 class _Native:
-    """One decoder in libopus's memory, freed with this object."""
+    """One decoder in libopus's memory, freed with this object. ``frame_bytes`` is the size of a sample of all channels.
+
+    It writes at addresses: whoever calls keeps the memory there alive.
+    """
 
     def __init__(self, channels: int) -> None:
         api: Any = opus_library().api.decoder
-        self._call = api.libopus_decode
+        self.frame_bytes = channels * np.dtype(np.int16).itemsize
+        self._call = _decode_call()
         self._state = api.create_state(SAMPLE_RATE_HZ, channels)
-        self._buffer = np.empty((_LONGEST_PACKET_SAMPLES, channels), np.int16)
-        self._pointer = self._buffer.ctypes.data_as(_INT16_POINTER)
         weakref.finalize(self, api.destroy, self._state)
 
-    def decode(self, packet: bytes) -> Pcm16:
-        """Shape (channels, samples), dtype int16, 16 kHz. Raises UndecodablePacket."""
-        count = self._call(self._state, packet, len(packet), self._pointer, _LONGEST_PACKET_SAMPLES, 0)
-        return self._buffer[: _checked(count, packet)].T.copy()
+    def decode(self, packet: bytes, address: int, room: int) -> int:
+        """Writes at most ``room`` samples of each channel, side by side; how many. Raises UndecodablePacket."""
+        return _checked(self._call(self._state, packet, len(packet), address, room, 0), packet)

@@ -15,6 +15,12 @@ worst (measured in perf/wer.py).
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
+
+FRAME_MS: Final = 32
+"""What a speech detector judges at once."""
+
+SHORTEST_SILENCE_MS: Final = 128
 
 
 class State(IntEnum):
@@ -46,6 +52,20 @@ class EndpointingSettings:
     silence_ms: int = 256
     silence_after_short_ms: int = 320
     short_speech_ms: int = 1_500
+
+    @classmethod
+    def ending_after(cls, silence_ms: int) -> "EndpointingSettings":
+        """Any segment ends after ``silence_ms``, rounded to whole frames; its text is asked for two frames before.
+
+        Raises ValueError below SHORTEST_SILENCE_MS.
+        """
+        if silence_ms < SHORTEST_SILENCE_MS:
+            raise ValueError(
+                f"a silence of {silence_ms} ms ends words, not sentences: use {SHORTEST_SILENCE_MS} or more"
+            )
+        whole_ms = FRAME_MS * round(silence_ms / FRAME_MS)
+        early_ms = min(cls().early_final_ms, whole_ms - 2 * FRAME_MS)
+        return cls(early_final_ms=early_ms, silence_ms=whole_ms, silence_after_short_ms=whole_ms)
 
     def end_silence_ms(self, speech_ms: int) -> int:
         """How much silence ends a segment that has heard so much speech."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.domain.actions import Action, Rejected, closed_of, ended_of, request_of
+from pipeline.domain.cadence import Load
 from pipeline.domain.ordering import Missing, Ordering, OrderingSettings
 from pipeline.domain.plain import from_plain
 from pipeline.domain.ports import AudioDecoder, DecoderFactory, DetectorFactory
@@ -27,7 +28,7 @@ from pipeline.domain.session_snapshot import (
     session_snapshot,
 )
 from pipeline.domain.track import Closed, Track, TrackSettings, Wanted
-from pipeline.domain.types import SAMPLES_PER_MS, AudioChunk, Pcm16, Received, RequestKind
+from pipeline.domain.types import SAMPLES_PER_MS, AudioChunk, Pcm16, Received
 from pipeline.errors import InvalidChunk, OutOfSequence, RejectedRecord
 
 
@@ -67,7 +68,7 @@ class Session:
         self._decoder: AudioDecoder | None = None
         self._tracks: list[Track] = []
         self._last_heard_at_ms = 0
-        self._partials_withheld = 0
+        self._load = Load.BUSY
 
     @property
     def ended(self) -> bool:
@@ -98,8 +99,12 @@ class Session:
         """Whether the session has ended and lingered long enough for its state to go."""
         return self.ended and now_ms >= self.deadline_ms()
 
-    def receive(self, item: Received, now_ms: int) -> list[Action]:
-        """Take one chunk, in whatever order it comes. Audio after an end by silence opens the session again."""
+    def receive(self, item: Received, now_ms: int, load: Load = Load.BUSY) -> list[Action]:
+        """Take one chunk, in whatever order it comes. Audio after an end by silence opens the session again.
+
+        ``load`` is that of the engines: it decides which partials are worth asking for, and nothing else.
+        """
+        self._load = load
         if self._at.finished and item.chunk.seq >= self._ordering.expected_seq:
             return [Rejected(item, _after_the_end(item.chunk))]
         try:
@@ -125,8 +130,10 @@ class Session:
         self._last_heard_at_ms = max(self._last_heard_at_ms, at_ms)
 
     def partials_withheld(self) -> int:
-        """How many partials were not asked for, because of a lag, since the last call."""
-        count, self._partials_withheld = self._partials_withheld, 0
+        """How many partials were due but not asked for, because of the load, since the last call."""
+        count = sum(track.withheld for track in self._tracks)
+        for track in self._tracks:
+            track.withheld = 0
         return count
 
     def snapshot(self) -> SessionSnapshot:
@@ -155,7 +162,7 @@ class Session:
         session._decoder = restored_decoder(ports.make_decoder, saved)
         session._tracks = restored_tracks(settings.track, ports.make_detector, saved, audio)
         session._last_heard_at_ms = 0
-        session._partials_withheld = 0
+        session._load = Load.BUSY
         return session
 
     def _take_all(self, released: list[Received | Missing], now_ms: int) -> list[Action]:
@@ -215,7 +222,8 @@ class Session:
         at.heard_samples += audio.size
         at.chunk_ms = round(audio.shape[1] / SAMPLES_PER_MS)  # a resampler may keep a sample for the next chunk
         at.origin_at_ms = item.chunk.captured_at_ms - self._clock_ms()
-        return self._on_each_track(lambda track, channel: track.hear(audio[channel], at.last_offset), now_ms)
+        load = self._load_at(now_ms)
+        return self._on_each_track(lambda track, channel: track.hear(audio[channel], at.last_offset, load), now_ms)
 
     def _new_track(self, first_seq: int) -> Track:
         # A segment takes longer than a chunk, so numbers from the first sequence number seen can never repeat
@@ -232,7 +240,10 @@ class Session:
             return self._on_each_track(lambda track, _: track.flush_and_skip(duration_ms * SAMPLES_PER_MS), now_ms)
         assert self._decoder is not None, "tracks exist only once something was decoded"
         silence = self._decoder.conceal(duration_ms)
-        return self._on_each_track(lambda track, channel: track.hear_gap(silence[channel], at.last_offset), now_ms)
+        load = self._load_at(now_ms)
+        return self._on_each_track(
+            lambda track, channel: track.hear_gap(silence[channel], at.last_offset, load), now_ms
+        )
 
     def _clock_ms(self) -> int:
         """Where the next chunk begins on the audio clock."""
@@ -249,26 +260,22 @@ class Session:
 
     def _on_each_track(self, listen: Callable[[Track, int], list[Wanted | Closed]], now_ms: int) -> list[Action]:
         return [
-            action
+            self._action(found, channel, now_ms)
             for channel, track in enumerate(self._tracks)
             for found in listen(track, channel)
-            if (action := self._action(found, channel, now_ms)) is not None
         ]
 
-    def _action(self, found: Wanted | Closed, channel: int, now_ms: int) -> Action | None:
+    def _action(self, found: Wanted | Closed, channel: int, now_ms: int) -> Action:
         if isinstance(found, Closed):
             self._at.segments += 1
             return closed_of(self._at, found, channel, now_ms)
-        if found.kind is RequestKind.PARTIAL and self._lags(now_ms):
-            # Its revision and its turn are used up, so that everything else stays what it would have been.
-            self._partials_withheld += 1
-            return None
         return request_of(self._at, found, channel, now_ms)
 
-    def _lags(self, now_ms: int) -> bool:
-        """Whether the newest audio waited so long that a partial of it would come too late to be of use."""
+    def _load_at(self, now_ms: int) -> Load:
+        """The load; full where the newest audio waited so long that a partial of it would be of no use any more."""
         stored_at_ms = self._at.stored_at_ms
-        return stored_at_ms > 0 and now_ms - stored_at_ms >= self._settings.partial_lag_ms
+        lags = stored_at_ms > 0 and now_ms - stored_at_ms >= self._settings.partial_lag_ms
+        return Load.FULL if lags else self._load
 
 
 def _after_the_end(chunk: AudioChunk) -> OutOfSequence:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
+from pipeline.domain.cadence import NO_MARKS
 from pipeline.domain.ordering import Ordering, OrderingSettings, OrderingState
 from pipeline.domain.plain import from_plain, to_plain
 from pipeline.domain.ports import AudioDecoder, DecoderFactory, DetectorFactory, Plain
@@ -12,7 +13,17 @@ from pipeline.domain.snapshots import SnapshotFormat
 from pipeline.domain.track import Track, TrackSettings, TrackSnapshot
 from pipeline.domain.types import Codec, Received
 
-SESSION: Final = SnapshotFormat("a session", oldest=1)
+
+def _with_marks(saved: Any) -> Any:
+    """Version 1 had one pace for partials."""
+    return {**saved, "tracks": [{**track, "place": _marked(**track["place"])} for track in saved["tracks"]]}
+
+
+def _marked(asked_ms: int, **place: Any) -> dict[str, Any]:
+    return {**place, "marks": [asked_ms] * len(NO_MARKS)}
+
+
+SESSION: Final = SnapshotFormat("a session", oldest=1, upgrades=(_with_marks,))
 
 AudioFormat = tuple[str, int, int]
 """Codec, sample rate in hertz, channels."""

@@ -9,7 +9,7 @@ its early final was asked for, so that the confirmed end costs no second recogni
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from pipeline.domain.cadence import CadenceSettings, next_partial_ms
+from pipeline.domain.cadence import NO_MARKS, CadenceSettings, Load, Marks, due, marked
 from pipeline.domain.endpointing import Endpointer, EndpointingSettings, EndpointingState, Event, State
 from pipeline.domain.plain import from_plain
 from pipeline.domain.ports import Plain, SpeechDetector
@@ -67,14 +67,15 @@ class Place:
     floor: int = 0
     revision: int = 0
     early_revision: int | None = None
-    asked_ms: int = 0
+    early_held: bool = False
+    marks: Marks = NO_MARKS
     gap_ms: int = 0
 
 
 class TrackSnapshot(TypedDict):
     """Plain data only."""
 
-    place: dict[str, int | None]
+    place: dict[str, Plain]
     endpointer: tuple[int, int, int, bool]
     detector: dict[str, Plain]
     audio_start: int
@@ -89,6 +90,7 @@ class Track:
         self._endpointer = Endpointer(settings.endpointing)
         self._audio = RetainedAudio()
         self._at = Place(first_segment)
+        self.withheld = 0
 
     @property
     def segment(self) -> int:
@@ -100,21 +102,26 @@ class Track:
         """How far the audio clock of this channel has come."""
         return self._audio.end_sample
 
-    def hear(self, samples: Pcm16, offset: int) -> list[Wanted | Closed]:
-        """Take the next audio, shape (n,), int16, which came with the chunk at ``offset``."""
+    def hear(self, samples: Pcm16, offset: int, load: Load = Load.BUSY) -> list[Wanted | Closed]:
+        """Take the next audio, shape (n,), int16, which came with the chunk at ``offset``.
+
+        Partials that are due but not worth their cost under the ``load`` are left out, and counted in ``withheld``.
+        Under a full load an early final is not asked for until the end is certain, since speech may yet go on; it is
+        then a final with the same revision and the same audio.
+        """
         self._audio.append(samples, offset)
         found: list[Wanted | Closed] = []
         for probability in self._probabilities():
             self._at.analysed += self._detector.frame_samples
-            found += self._take_frame(probability)
-        found += self._partial_if_due()
+            found += self._take_frame(probability, load)
+        found += self._partial_if_due(load)
         self._audio.forget_before(self._needed_from())
         return found
 
-    def hear_gap(self, silence: Pcm16, offset: int) -> list[Wanted | Closed]:
+    def hear_gap(self, silence: Pcm16, offset: int, load: Load = Load.BUSY) -> list[Wanted | Closed]:
         """Take what stands in for lost audio, shape (n,), int16, and count it."""
         self._at.gap_ms += len(silence) // SAMPLES_PER_MS
-        return self.hear(silence, offset)
+        return self.hear(silence, offset, load)
 
     def flush(self) -> list[Wanted | Closed]:
         """Close the open segment with all the audio there is; what was not yet certain to be speech is dropped."""
@@ -137,7 +144,7 @@ class Track:
         """All but the retained audio, which operators keep by ``audio_journal``."""
         at = self._endpointer.snapshot()
         return {
-            "place": vars(self._at).copy(),
+            "place": {**vars(self._at), "marks": list(self._at.marks)},
             "endpointer": (int(at.state), at.onset_ms, at.speech_end_ms, at.paused),
             "detector": self._detector.snapshot(),
             "audio_start": self._audio.start_sample,
@@ -168,7 +175,7 @@ class Track:
         audio = self._audio.stretch(self._at.analysed, self._at.analysed + count * frame)
         return self._detector.probabilities(audio.reshape(count, frame))
 
-    def _take_frame(self, probability: float) -> list[Wanted | Closed]:
+    def _take_frame(self, probability: float, load: Load) -> list[Wanted | Closed]:
         end_ms = self._at.analysed // SAMPLES_PER_MS
         start_ms = (self._at.analysed - self._detector.frame_samples) // SAMPLES_PER_MS
         event = self._endpointer.step(probability, start_ms, end_ms)
@@ -178,10 +185,9 @@ class Track:
                 onset = max(self._endpointer.onset_ms * SAMPLES_PER_MS, self._at.floor)
                 self._open(self._with_pre_roll(onset), onset)
             case Event.PAUSED:
-                self._at.early_revision = self._at.revision
-                return [self._want(RequestKind.EARLY_FINAL, self._speech_end(), self._tail_end(self._at.analysed))]
+                return self._pause(load)
             case Event.RESUMED:
-                self._at.early_revision = None
+                self._at.early_revision, self._at.early_held = None, False
             case Event.ENDED:
                 return self._close(self._speech_end(), self._tail_end(self._at.analysed))
         return self._cut_if_too_long()
@@ -202,19 +208,29 @@ class Track:
         tail = self._settings.endpointing.early_final_ms * SAMPLES_PER_MS
         return min(self._speech_end() + tail, limit)
 
-    def _want(self, kind: RequestKind, speech_end: int, audio_end: int) -> Wanted:
+    def _next_revision(self) -> int:
+        self._at.revision += 1
+        return self._at.revision - 1
+
+    def _wanted(self, kind: RequestKind, revision: int, speech_end: int, audio_end: int) -> Wanted:
         at = self._at
-        audio = self._audio.stretch(at.start, audio_end)
-        wanted = Wanted(kind, at.segment, at.revision, at.onset, speech_end, audio)
-        at.revision += 1
-        return wanted
+        return Wanted(kind, at.segment, revision, at.onset, speech_end, self._audio.stretch(at.start, audio_end))
+
+    def _pause(self, load: Load) -> list[Wanted | Closed]:
+        at = self._at
+        at.early_revision = self._next_revision()
+        at.early_held = load is Load.FULL
+        if at.early_held:
+            return []
+        end = self._tail_end(at.analysed)
+        return [self._wanted(RequestKind.EARLY_FINAL, at.early_revision, self._speech_end(), end)]
 
     def _close(self, speech_end: int, audio_end: int) -> list[Wanted | Closed]:
         at = self._at
         found: list[Wanted | Closed] = []
-        if at.early_revision is None:
-            at.early_revision = at.revision
-            found.append(self._want(RequestKind.FINAL, speech_end, audio_end))
+        if at.early_revision is None or at.early_held:
+            at.early_revision = self._next_revision() if at.early_revision is None else at.early_revision
+            found.append(self._wanted(RequestKind.FINAL, at.early_revision, speech_end, audio_end))
         found.append(self._closed(at.early_revision, speech_end, audio_end))
         at.segment += 1
         at.floor = audio_end
@@ -235,14 +251,19 @@ class Track:
         self._open(cut, cut)
         return found
 
-    def _partial_if_due(self) -> list[Wanted | Closed]:
+    def _partial_if_due(self, load: Load) -> list[Wanted | Closed]:
         if not self._endpointer.in_speech or self._endpointer.in_pause:
             return []
         spoken_ms = (self._at.analysed - self._at.onset) // SAMPLES_PER_MS
-        if spoken_ms < next_partial_ms(self._settings.cadence, self._at.asked_ms):
+        worth_at = due(self._settings.cadence, self._at.marks, spoken_ms)
+        if worth_at is None:
             return []
-        self._at.asked_ms = spoken_ms
-        return [self._want(RequestKind.PARTIAL, self._at.analysed, self._at.analysed)]
+        self._at.marks = marked(self._settings.cadence, self._at.marks, spoken_ms)
+        revision = self._next_revision()  # used up in any case, so that later ones are the same under any load
+        if load > worth_at:
+            self.withheld += 1
+            return []
+        return [self._wanted(RequestKind.PARTIAL, revision, self._at.analysed, self._at.analysed)]
 
     def _needed_from(self) -> int:
         if self._endpointer.in_speech:

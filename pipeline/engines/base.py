@@ -1,7 +1,7 @@
-"""Which engine to run, how, and the two functions that load it."""
+"""Which engine to run, how, and the functions that load it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import onnxruntime as ort
@@ -14,8 +14,11 @@ from pipeline.errors import ProviderMissing, SetupError
 PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 """The execution providers a user may ask for, with onnxruntime's names for them."""
 
-MOONSHINE: Final = "pipeline.engines.moonshine:MoonshineRecognizer.load"
-"""The engine that Voxflow brings along."""
+MOONSHINE: Final = "moonshine"
+"""The engine that runs unless another one is named (``naming.py``)."""
+
+PRECISIONS: Final = ("float32", "int8", "float16")
+"""How an engine that leaves the choice multiplies; float16 needs a GPU."""
 
 _SILENT: Final = 3
 """onnxruntime's log level 'error': its warnings on unused initialisers say nothing to a user."""
@@ -31,7 +34,11 @@ class EngineSettings:
 
     A request that fails is tried again, ``attempts`` times in all; a call that has not come back after
     ``call_timeout_ms``, and something for its audio, is abandoned with its engine. ``recognizer`` names the function
-    that makes the engine from these settings.
+    that makes the engine from these settings, ``model`` the folder of the model where the engine takes one, and
+    ``precision`` and ``language`` (ISO 639) are for engines that leave the choice.
+
+    ``fallback`` and ``fallback_model`` name a second engine in the same way, which answers while the first one fails;
+    that one rests for ``breaker_pause_ms`` before it is tried again (docs/models.md).
     """
 
     provider: str = "cpu"
@@ -42,18 +49,30 @@ class EngineSettings:
     attempts: int = 8
     call_timeout_ms: int = 10_000
     recognizer: str = MOONSHINE
+    model: str | None = None
+    precision: str = "float32"
+    language: str = "en"
+    fallback: str | None = None
+    fallback_model: str | None = None
+    breaker_pause_ms: int = 5_000
 
     def __post_init__(self) -> None:
         if self.provider not in PROVIDERS:
             raise SetupError(f"VOXFLOW_PROVIDER={self.provider!r} is unknown; use one of {', '.join(PROVIDERS)}")
-        for name in ("workers", "threads", "batch_size", "queue_limit", "attempts", "call_timeout_ms"):
+        if self.precision not in PRECISIONS:
+            raise SetupError(f"VOXFLOW_PRECISION={self.precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise SetupError(f"engine setting {name}={getattr(self, name)} must be at least 1")
+        if self.fallback_model and not self.fallback:
+            raise SetupError(f"VOXFLOW_FALLBACK_MODEL={self.fallback_model} is no use without VOXFLOW_FALLBACK")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "EngineSettings":
         """Reads VOXFLOW_PROVIDER, VOXFLOW_ENGINE_WORKERS, VOXFLOW_ENGINE_THREADS, VOXFLOW_BATCH_SIZE,
-        VOXFLOW_QUEUE_LIMIT, VOXFLOW_ENGINE_ATTEMPTS, VOXFLOW_ENGINE_CALL_TIMEOUT_MS and VOXFLOW_RECOGNIZER."""
+        VOXFLOW_QUEUE_LIMIT, VOXFLOW_ENGINE_ATTEMPTS, VOXFLOW_ENGINE_CALL_TIMEOUT_MS, VOXFLOW_RECOGNIZER,
+        VOXFLOW_MODEL, VOXFLOW_PRECISION, VOXFLOW_ENGINE_LANGUAGE, VOXFLOW_FALLBACK, VOXFLOW_FALLBACK_MODEL and
+        VOXFLOW_BREAKER_PAUSE_MS."""
         return cls(
             provider=environ.get("VOXFLOW_PROVIDER", "cpu"),
             workers=integer(environ, "VOXFLOW_ENGINE_WORKERS", 2),
@@ -63,7 +82,22 @@ class EngineSettings:
             attempts=integer(environ, "VOXFLOW_ENGINE_ATTEMPTS", 8),
             call_timeout_ms=integer(environ, "VOXFLOW_ENGINE_CALL_TIMEOUT_MS", 10_000),
             recognizer=environ.get("VOXFLOW_RECOGNIZER") or MOONSHINE,
+            model=environ.get("VOXFLOW_MODEL") or None,
+            precision=environ.get("VOXFLOW_PRECISION") or "float32",
+            language=environ.get("VOXFLOW_ENGINE_LANGUAGE") or "en",
+            fallback=environ.get("VOXFLOW_FALLBACK") or None,
+            fallback_model=environ.get("VOXFLOW_FALLBACK_MODEL") or None,
+            breaker_pause_ms=integer(environ, "VOXFLOW_BREAKER_PAUSE_MS", 5_000),
         )
+
+    def of_fallback(self) -> "EngineSettings | None":
+        """The settings to load the fallback with; None where there is none."""
+        if self.fallback is None:
+            return None
+        return replace(self, recognizer=self.fallback, model=self.fallback_model, fallback=None, fallback_model=None)
+
+
+_COUNTS: Final = ("workers", "threads", "batch_size", "queue_limit", "attempts", "call_timeout_ms", "breaker_pause_ms")
 
 
 def load_recognizer(settings: EngineSettings) -> Recognizer:

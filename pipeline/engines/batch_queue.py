@@ -5,7 +5,8 @@ Batch: the first in that order, and as many others of its canonical length as th
 batch to fill: what is there when the engine is free goes in. A request that has failed rests until its pause is over
 and then goes alone, since it may be what its batch failed of.
 Shedding: only partials. One goes when a newer one of its segment comes, when its deadline passes, when the queue is
-full, and when a call with its segment in it has hung: every one of them might hang again.
+full, when a call with its segment in it has hung (every one of them might hang again), and while only the fallback
+answers, whose time is for finals.
 """
 
 from bisect import bisect_left
@@ -43,6 +44,7 @@ class Shed(StrEnum):
     LATE = "late"
     CROWDED = "crowded"
     DISTRUSTED = "distrusted"
+    DEGRADED = "degraded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,11 @@ class BatchQueue:
         """False only where a final finds the queue full of finals: then its sender has to wait."""
         return request.kind is RequestKind.PARTIAL or len(self) < self.limit or self._ranked[-1].is_partial
 
+    def urgent_wait_ms(self, now_ms: int) -> int:
+        """How long the most urgent request has waited; 0 where it is a partial, or there is none."""
+        first = next(iter(self._ranked), None)
+        return 0 if first is None or first.is_partial else now_ms - first.submitted_at_ms
+
     def is_ready(self, now_ms: int) -> bool:
         """Whether there is a batch to take."""
         return any(one.ready_at_ms <= now_ms for one in self._ranked)
@@ -134,6 +141,18 @@ class BatchQueue:
     def expired(self, now_ms: int) -> list[Waiting]:
         """Takes out the partials whose deadline has passed."""
         return self._let_go(self._ranked[self._place((RequestKind.PARTIAL,)) : self._place(_due(now_ms))], Shed.LATE)
+
+    def drop_partials(self) -> list[Waiting]:
+        """Takes out all of them."""
+        return self._let_go(self._ranked[self._place((RequestKind.PARTIAL,)) :], Shed.DEGRADED)
+
+    def next_trial(self, now_ms: int) -> list[Waiting]:
+        """Takes out the request that is spared most easily: a partial, else the most urgent one that is ready."""
+        if self._ranked and self._ranked[-1].is_partial:
+            spared = [self._ranked[-1]]
+            self._remove(spared)
+            return spared
+        return self.next_batch(1, now_ms)
 
     def next_batch(self, size: int, now_ms: int) -> list[Waiting]:
         """Takes out at most ``size`` requests of one canonical length, the most urgent first; none if none is ready."""

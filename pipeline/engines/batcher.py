@@ -6,6 +6,8 @@ of a request is decided in ``ledger.py``; here are the threads, the lock around 
 Time passes when the caller looks (drains, waits, or submits to a full queue): that is when pauses end and calls that
 take too long are abandoned. An abandoned call keeps its thread and its engine until it comes back by itself; a new
 thread loads another engine, while the others go on with the old one, and then serves in its place.
+
+There may be a second engine, the fallback: which of them takes a batch is decided in ``routing.py``.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,20 +15,18 @@ from threading import Condition, Thread, current_thread
 from time import monotonic
 from typing import Final, Self
 
+from pipeline.domain.cadence import Load
 from pipeline.domain.ports import Recognizer
 from pipeline.domain.types import Hypothesis, InferenceRequest, Pcm
 from pipeline.engines.answers import checked
 from pipeline.engines.base import EngineSettings
-from pipeline.engines.calls import Call
+from pipeline.engines.calls import MOST_ABANDONED, Call, Role
 from pipeline.engines.counters import BatchCounters
 from pipeline.engines.engine_slot import EngineSlot
 from pipeline.engines.ledger import Completed, Ledger, Retried
 from pipeline.engines.results import samples_of
 from pipeline.engines.retries import NEVER_TRIED, Tries
 from pipeline.errors import EngineError, EngineStuck
-
-MOST_ABANDONED: Final = 4
-"""Calls that may be out there at once without coming back; each holds a thread and the memory of an engine."""
 
 LOAD_TIMEOUT_MS: Final = 120_000
 """From the hang to the end of its replacement's warm-up."""
@@ -38,17 +38,25 @@ LOOK_S: Final = 0.02
 
 
 class MicroBatcher:
-    """Owns the queue, the threads and the engine, which several threads call at once.
+    """Owns the queue, the threads, and the engine and its fallback, which several threads call at once.
 
     What looks at the clock raises EngineStuck once no engine can be had in the place of those that hang: the process
     must be restarted, and nothing that was submitted is answered with an error for it.
     """
 
-    def __init__(self, load: Callable[[], Recognizer], settings: EngineSettings, clock: Callable[[], int]) -> None:
-        """``load`` gives an engine that is ready to run, again after a hang. ``clock``: wall-clock milliseconds."""
+    def __init__(
+        self,
+        load: Callable[[], Recognizer],
+        settings: EngineSettings,
+        clock: Callable[[], int],
+        load_fallback: Callable[[], Recognizer] | None = None,
+    ) -> None:
+        """``load`` gives an engine that is ready to run, again after a hang; so does ``load_fallback``, where there is
+        one. ``clock``: wall-clock milliseconds."""
         self._engine = EngineSlot(load)
+        self._fallback = None if load_fallback is None else EngineSlot(load_fallback)
         self._clock = clock
-        self._ledger = Ledger(settings)
+        self._ledger = Ledger(settings, has_fallback=load_fallback is not None)
         self._workers: dict[Thread, Call | None] = {}  # what each is busy with; those that hang are forgotten
         self._loads: dict[Thread, int] = {}  # when each is to be done
         self._stuck: EngineStuck | None = None
@@ -93,6 +101,11 @@ class MicroBatcher:
         """What has failed of the lane since the last call and will be tried again."""
         with self._changed:
             return self._ledger.retried(lane)
+
+    def load(self) -> Load:
+        """How busy the engines are."""
+        with self._changed:
+            return self._ledger.load(self._clock())
 
     def counters(self) -> BatchCounters:
         with self._changed:
@@ -139,30 +152,31 @@ class MicroBatcher:
             name = call.engine.name
             self._give_up(EngineStuck(f"{self._ledger.abandoned} calls of {name} never came back; restart the process"))
             return
-        successor = Thread(target=self._work, args=(call.engine,), name=THREAD_NAME, daemon=True)
+        successor = Thread(target=self._work, args=(call,), name=THREAD_NAME, daemon=True)
         self._loads[successor] = now_ms + LOAD_TIMEOUT_MS
         self._start(successor)
 
     def _give_up(self, why: EngineStuck) -> None:
         self._stuck = self._stuck or why
 
-    def _work(self, condemned: Recognizer | None = None) -> None:
+    def _work(self, hung: Call | None = None) -> None:
         """A worker's life: where it succeeds one that hung, it first sees to another engine."""
-        if condemned is None or self._has_replaced(condemned):
+        if hung is None or self._has_replaced(hung):
             self._serve()
         with self._changed:
             self._workers.pop(current_thread(), None)
 
-    def _has_replaced(self, condemned: Recognizer) -> bool:
+    def _has_replaced(self, hung: Call) -> bool:
+        slot = self._fallback if self._fallback is not None and hung.role is Role.FALLBACK else self._engine
         try:
-            loaded = self._engine.replace(condemned)
+            loaded = slot.replace(hung.engine)
         except Exception as exc:  # whatever it is, the caller's thread must hear of it
             with self._changed:
-                self._give_up(EngineStuck(f"{condemned.name} hung, and no other could be loaded: {exc!r}"))
+                self._give_up(EngineStuck(f"{hung.engine.name} hung, and no other could be loaded: {exc!r}"))
             return False
         with self._changed:
             del self._loads[current_thread()]
-            self._ledger.resume(replaced=loaded)
+            self._ledger.resume(replaced=loaded, of_fallback=slot is self._fallback)
         return True
 
     def _serve(self) -> None:
@@ -178,7 +192,8 @@ class MicroBatcher:
         """Waits for work; None once closed."""
         with self._changed:
             while not self._closed:
-                call = self._ledger.next_call(self._engine.current, self._clock())
+                fallback = None if self._fallback is None else self._fallback.current
+                call = self._ledger.next_call(self._engine.current, self._clock(), fallback)
                 if call is not None:
                     self._workers[current_thread()] = call
                     self._changed.notify_all()  # there is room for others

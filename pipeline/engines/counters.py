@@ -9,12 +9,16 @@ from pipeline.engines.batch_queue import Waiting
 
 @dataclass(slots=True)
 class BatchCounters:
-    """Since the batcher was made; but ``waiting`` and ``abandoned`` are how many there are now.
+    """Since the batcher was made; but ``waiting``, ``abandoned`` and ``breaker_open`` are how many there are now.
 
     ``submitted`` requests came in, ``partials`` of them for partials. ``batches`` were run, of ``requests`` in all,
     where each attempt counts; ``retried`` of these were to be made again. ``failed`` results are errors. Of the calls
     that were given up as ``hangs``, ``abandoned`` have not come back; ``engines_replaced`` were loaded for them.
-    Partials were shed because they were ``replaced``, ``late``, ``crowded`` out or ``distrusted``.
+    Partials were shed because they were ``replaced``, ``late``, ``crowded`` out or ``distrusted``, or because the breaker
+    was open: ``degraded``.
+
+    ``fallback_calls`` are the ``batches`` of the fallback, ``fallback_answers`` the texts it gave. The breaker was
+    ``breaker_opened`` so often, and ``breaker_open`` is 1 while it is not closed, else 0.
     """
 
     submitted: int = 0
@@ -36,6 +40,11 @@ class BatchCounters:
     late: int = 0
     crowded: int = 0
     distrusted: int = 0
+    degraded: int = 0
+    fallback_calls: int = 0
+    fallback_answers: int = 0
+    breaker_opened: int = 0
+    breaker_open: int = 0
 
     @property
     def mean_batch(self) -> float:

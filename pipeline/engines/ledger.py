@@ -3,7 +3,8 @@
 A request is completed with its result, with a result that names an error, or, for a partial that was shed, with none.
 What raises or hangs costs a request one of its attempts; then it goes to the engine again, alone: after a pause, or,
 since it may have been the engine's fault, when there is another engine. A partial has one attempt only: it is answered
-with its error, and the next partial of its segment takes its place.
+with its error, and the next partial of its segment takes its place. Where there is a fallback, it takes what the
+engine cannot (routing.py), and its answers are ``degraded``.
 
 Results come in the order in which they are ready, also within a session: its assembler puts finals in order and drops
 partials that are older than one it has shown.
@@ -13,15 +14,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pipeline.domain.cadence import Load
 from pipeline.domain.ports import Recognizer
 from pipeline.domain.types import Hypothesis, InferenceRequest, InferenceResult
 from pipeline.engines.base import EngineSettings
 from pipeline.engines.batch_queue import BatchQueue, Shed, Waiting, default_deadline_ms
-from pipeline.engines.calls import Call, Calls
+from pipeline.engines.breaker import Weight
+from pipeline.engines.calls import MOST_ABANDONED, Call, Calls, Role
 from pipeline.engines.counters import BatchCounters
 from pipeline.engines.drafts import Drafts
+from pipeline.engines.load_meter import LoadMeter
 from pipeline.engines.results import failed, recognized
 from pipeline.engines.retries import NEVER_TRIED, Tries
+from pipeline.engines.routing import Router
 from pipeline.errors import EngineError
 
 
@@ -44,16 +49,16 @@ class Retried:
 class Ledger:
     """Which requests wait, which are at the engine, which are done."""
 
-    def __init__(self, settings: EngineSettings) -> None:
-        self._attempts = settings.attempts
-        self._batch_size = settings.batch_size
+    def __init__(self, settings: EngineSettings, *, has_fallback: bool = False) -> None:
+        self._router = Router(settings, has_fallback=has_fallback)
         self._queue = BatchQueue(settings.queue_limit)
         self._calls = Calls(settings.call_timeout_ms)
         self._drafts = Drafts()
-        self._held: list[Waiting] = []  # until there is another engine
+        self._held: defaultdict[bool, list[Waiting]] = defaultdict(list)  # for another engine, or another fallback
         self._done: defaultdict[int, list[Completed]] = defaultdict(list)
         self._retried: defaultdict[int, dict[int, Retried]] = defaultdict(dict)
         self._counters = BatchCounters()
+        self._meter = LoadMeter(settings.workers)
         self._unfinished = 0
 
     @property
@@ -93,24 +98,32 @@ class Ledger:
         else:
             self._forget(self._queue.add(new))
 
-    def next_call(self, engine: Recognizer, now_ms: int) -> Call | None:
-        """A batch for the engine, to be given to ``settle`` with its outcome; None where none is ready."""
+    def next_call(self, engine: Recognizer, now_ms: int, fallback: Recognizer | None = None) -> Call | None:
+        """A batch for one of them, to be given to ``settle`` with its outcome; None where none is ready."""
         self._forget(self._queue.expired(now_ms))
-        batch = self._queue.next_batch(self._batch_size, now_ms)
-        return self._calls.begin(batch, engine, now_ms, self._drafts.of(batch)) if batch else None
+        may_try = self.abandoned < MOST_ABANDONED  # another hang would end the process, which the fallback keeps going
+        if not self._router.serves_partials(now_ms, may_try=may_try):
+            self._forget(self._queue.drop_partials())
+        batch, role = self._router.next_batch(self._queue, now_ms, may_try=may_try)
+        if not batch:
+            return None
+        chosen = fallback if fallback is not None and role is Role.FALLBACK else engine
+        drafts = self._drafts.of(batch) if chosen is engine else ()
+        call = self._calls.begin(batch, chosen, now_ms, role, drafts)
+        self._meter.note(self._calls.running, now_ms)
+        return call
 
     def settle(self, call: Call, outcome: Sequence[Hypothesis] | Exception, now_ms: int) -> bool:
         """Takes a call's outcome; False where the call was abandoned, and its outcome is thrown away."""
         if not self._calls.end(call):
             return False
-        self._counters.add_batch(call.batch, call.started_at_ms, now_ms)
+        self._count(call, now_ms)
+        has_failed = isinstance(outcome, Exception) or self._calls.is_late(call, now_ms)
+        self._learn(call, Weight.FAILED if has_failed else Weight.FINE, now_ms)
         if isinstance(outcome, Exception):
             self._try_again(call, outcome, now_ms, hung=False)
-            return True
-        self._drafts.learn(call.batch, outcome)
-        for one, hypothesis in zip(call.batch, outcome, strict=True):
-            result = recognized(one.request, hypothesis, call.engine, call.started_at_ms, now_ms)
-            self._complete(one, result)
+        else:
+            self._answer(call, outcome, now_ms)
         return True
 
     def abandon_overdue(self, now_ms: int) -> list[Call]:
@@ -118,7 +131,8 @@ class Ledger:
         overdue = self._calls.overdue(now_ms)
         for call in overdue:
             self._counters.hangs += 1
-            self._counters.add_batch(call.batch, call.started_at_ms, now_ms)
+            self._count(call, now_ms)
+            self._learn(call, Weight.HUNG, now_ms)
             allowed_ms = call.due_at_ms - call.started_at_ms
             error = EngineError(f"{call.engine.name} gave no answer within {allowed_ms} ms")
             for one in call.batch:
@@ -126,12 +140,10 @@ class Ledger:
             self._try_again(call, error, now_ms, hung=True)
         return overdue
 
-    def resume(self, *, replaced: bool) -> None:
-        """There is an engine other than the one that hung, ``replaced`` just now or before."""
+    def resume(self, *, replaced: bool, of_fallback: bool = False) -> None:
+        """There is an engine other than the one that hung, or another fallback, ``replaced`` just now or before."""
         self._counters.engines_replaced += replaced
-        for one in self._held:
-            self._forget(self._queue.add(one))
-        self._held.clear()
+        self._release(of_fallback=of_fallback)
 
     def drain(self, lane: int) -> list[Completed]:
         """What has been completed of the lane since the last call."""
@@ -141,34 +153,73 @@ class Ledger:
         """What has failed of the lane since the last call, and is not completed; only finals and early finals are."""
         return list(self._retried.pop(lane, {}).values())
 
+    def load(self, now_ms: int) -> Load:
+        """How busy the engines are."""
+        return self._meter.load(self._queue.urgent_wait_ms(now_ms), now_ms)
+
     def counters(self) -> BatchCounters:
         shed = self._queue.shed
         return replace(
             self._counters,
-            waiting=len(self._queue) + len(self._held),
+            waiting=len(self._queue) + sum(map(len, self._held.values())),
             abandoned=self.abandoned,
             replaced=shed[Shed.REPLACED],
             late=shed[Shed.LATE],
             crowded=shed[Shed.CROWDED],
             distrusted=shed[Shed.DISTRUSTED],
+            degraded=shed[Shed.DEGRADED],
+            breaker_opened=self._router.opened,
+            breaker_open=int(self._router.is_open),
         )
 
+    def _count(self, call: Call, now_ms: int) -> None:
+        self._meter.note(self._calls.running, now_ms)
+        self._counters.add_batch(call.batch, call.started_at_ms, now_ms)
+        self._counters.fallback_calls += call.role is Role.FALLBACK
+
+    def _learn(self, call: Call, weight: Weight, now_ms: int) -> None:
+        """What waits for another engine need not do so any more where the breaker opens."""
+        if self._router.learn(call, weight, now_ms):
+            self._release(of_fallback=False)
+
+    def _answer(self, call: Call, hypotheses: Sequence[Hypothesis], now_ms: int) -> None:
+        degraded = call.role is Role.FALLBACK
+        self._drafts.learn(call.batch, hypotheses)
+        self._counters.fallback_answers += len(call.batch) if degraded else 0
+        for one, hypothesis in zip(call.batch, hypotheses, strict=True):
+            result = recognized(one.request, hypothesis, call.engine, call.started_at_ms, now_ms, degraded=degraded)
+            self._complete(one, result)
+
+    def _release(self, *, of_fallback: bool) -> None:
+        for one in self._held.pop(of_fallback, []):
+            self._forget(self._queue.add(one))
+
     def _try_again(self, call: Call, error: Exception, now_ms: int, *, hung: bool) -> None:
+        by_fallback = call.role is Role.FALLBACK
         for one in call.batch:
-            tries = one.tries.after(hung=hung)
-            if one.is_partial or tries.are_spent(self._attempts):
-                self._fail(one, error, call.engine, call.started_at_ms, now_ms)
+            tries = one.tries.after(hung=hung, fallback=by_fallback)
+            if one.is_partial or self._router.gives_up(tries):
+                self._fail(one, error, call.engine, call.started_at_ms, now_ms, degraded=by_fallback)
                 continue
             self._counters.retried += 1
             self._retried[one.lane][one.order] = Retried(one.request, tries)
-            if hung:
-                self._held.append(replace(one, tries=tries))
+            if hung and (by_fallback or not self._router.goes_to_fallback(tries)):
+                self._held[by_fallback].append(replace(one, tries=tries))
             else:
                 self._forget(self._queue.add(replace(one, tries=tries, ready_at_ms=now_ms + tries.pause_ms())))
 
-    def _fail(self, one: Waiting, error: Exception, engine: Recognizer, started_at_ms: int, now_ms: int) -> None:
+    def _fail(
+        self,
+        one: Waiting,
+        error: Exception,
+        engine: Recognizer,
+        started_at_ms: int,
+        now_ms: int,
+        *,
+        degraded: bool = False,
+    ) -> None:
         self._counters.failed += 1
-        self._complete(one, failed(one.request, error, engine, started_at_ms, now_ms))
+        self._complete(one, failed(one.request, error, engine, started_at_ms, now_ms, degraded=degraded))
 
     def _forget(self, shed: Sequence[Waiting]) -> None:
         for one in shed:

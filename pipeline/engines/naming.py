@@ -1,4 +1,4 @@
-"""An engine by the name of the function that makes it: Voxflow's own, or one that a user brings along."""
+"""An engine by the name of the function that makes it: one that a user brings along, or Voxflow's own by a short name."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -10,12 +10,22 @@ from pipeline.errors import SetupError
 
 VARIABLE: Final = "VOXFLOW_RECOGNIZER"
 
+SHORT_NAMES: Final = {
+    "moonshine": "pipeline.engines.moonshine:MoonshineRecognizer.load",
+    "whisper": "pipeline.engines.whisper:WhisperRecognizer.load",
+    "onnx": "pipeline.engines.onnx_folder:OnnxFolderRecognizer.load",
+}
+"""The engines that Voxflow brings along."""
+
 
 def named(spec: str) -> Callable[..., Any]:
-    """The function that ``package.module:function`` names. Raises SetupError."""
-    module_name, colon, attribute = spec.partition(":")
+    """The function that ``package.module:function``, or one of SHORT_NAMES, names. Raises SetupError."""
+    module_name, colon, attribute = SHORT_NAMES.get(spec, spec).partition(":")
     if not (module_name and colon and attribute):
-        raise SetupError(f"{VARIABLE}={spec!r} names no function; expected package.module:function")
+        raise SetupError(
+            f"{VARIABLE}={spec!r} names no function; expected package.module:function or one of "
+            f"{', '.join(SHORT_NAMES)}"
+        )
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as exc:

@@ -20,9 +20,18 @@ def samples_of(request: InferenceRequest) -> Pcm:
 
 
 def recognized(
-    request: InferenceRequest, hypothesis: Hypothesis, recognizer: Recognizer, started_at_ms: int, recognised_at_ms: int
+    request: InferenceRequest,
+    hypothesis: Hypothesis,
+    recognizer: Recognizer,
+    started_at_ms: int,
+    recognised_at_ms: int,
+    *,
+    degraded: bool = False,
 ) -> InferenceResult:
-    """The answer to a request; the hypothesis's tokens serve the engine alone."""
+    """The answer to a request, without the hypothesis's tokens, which serve the engine alone.
+
+    ``degraded`` where the recogniser is not the one that was asked for.
+    """
     return InferenceResult(
         session_id=request.session_id,
         tenant=request.tenant,
@@ -37,13 +46,20 @@ def recognized(
         model=recognizer.name,
         model_version=recognizer.version,
         times=replace(request.times, started_at_ms=started_at_ms, recognised_at_ms=recognised_at_ms),
+        degraded=degraded,
     )
 
 
 def failed(
-    request: InferenceRequest, error: Exception, recognizer: Recognizer, started_at_ms: int, recognised_at_ms: int
+    request: InferenceRequest,
+    error: Exception,
+    recognizer: Recognizer,
+    started_at_ms: int,
+    recognised_at_ms: int,
+    *,
+    degraded: bool = False,
 ) -> InferenceResult:
     """The answer to a request that no text could be had for: an empty one that says why."""
-    empty = recognized(request, Hypothesis(""), recognizer, started_at_ms, recognised_at_ms)
+    empty = recognized(request, Hypothesis(""), recognizer, started_at_ms, recognised_at_ms, degraded=degraded)
     message = f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
     return replace(empty, error=message.encode(errors="replace").decode())

@@ -1,6 +1,6 @@
 """The batcher's counters among Flink's metrics.
 
-All are Flink counters, also the one that falls: PyFlink's gauges call Python from a thread of Flink's own.
+All are Flink counters, also the ones that fall: PyFlink's gauges call Python from a thread of Flink's own.
 """
 
 from typing import Any
@@ -39,4 +39,9 @@ def _by_name(counters: BatchCounters) -> dict[str, int]:
         metrics.FAILED: counters.failed,
         metrics.HANGS: counters.hangs,
         metrics.ENGINES_REPLACED: counters.engines_replaced,
+        metrics.PARTIALS_DEGRADED: counters.degraded,
+        metrics.FALLBACK_CALLS: counters.fallback_calls,
+        metrics.FALLBACK_ANSWERS: counters.fallback_answers,
+        metrics.BREAKER_OPENED: counters.breaker_opened,
+        metrics.BREAKER_OPEN: counters.breaker_open,
     }

@@ -5,6 +5,7 @@ from pyflink.common.typeinfo import Types
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
+from pipeline.flink.hops import BY_SESSION, keyed_by_session
 from pipeline.flink.inference_function import InferenceFunction
 from pipeline.flink.ingest_function import IngestFunction
 from pipeline.flink.kafka_tables import audio_rows, write_records
@@ -27,12 +28,12 @@ def build(settings: JobSettings) -> StreamExecutionEnvironment:
     tables = StreamTableEnvironment.create(env)
     topics = settings.kafka.topics
 
-    received = named(audio_rows(tables, settings).process(IngestFunction(topics.audio), PICKLED), "ingest")
-    requests = named(by_session(received, "chunk").process(SessionFunction(settings), PICKLED), "sessions")
+    received = named(audio_rows(tables, settings).process(IngestFunction(topics.audio), BY_SESSION), "ingest")
+    requests = named(keyed_by_session(received).process(SessionFunction(settings), PICKLED), "sessions")
     results = named(by_lane(requests, env).process(InferenceFunction(settings), PICKLED), "inference")
     markers = requests.get_side_output(MARKERS)
     partials = named(
-        by_session(results.union(markers), None).process(TranscriptFunction(settings), KEYED_BYTES), "transcripts"
+        by_session(results.union(markers)).process(TranscriptFunction(settings), KEYED_BYTES), "transcripts"
     )
     dead_letters = received.get_side_output(DEAD_LETTERS).union(requests.get_side_output(DEAD_LETTERS))
     reports = [operator.get_side_output(USAGE) for operator in (received, requests, partials)]
@@ -69,11 +70,9 @@ def named(stream: DataStream, name: str) -> DataStream:
     return stream.name(name).uid(name)
 
 
-def by_session(stream: DataStream, field: str | None) -> KeyedStream:
-    """Keyed by the session's id, which received chunks carry in their ``chunk``."""
-    if field is None:
-        return stream.key_by(lambda item: item.session_id, Types.STRING())
-    return stream.key_by(lambda item: item.chunk.session_id, Types.STRING())
+def by_session(stream: DataStream) -> KeyedStream:
+    """Results and markers, keyed by their session's id."""
+    return stream.key_by(lambda item: item.session_id, Types.STRING())
 
 
 def by_lane(requests: DataStream, env: StreamExecutionEnvironment) -> KeyedStream:

@@ -7,6 +7,7 @@ Partials are not kept; a later one replaces them anyway.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pyflink.common.typeinfo import Types
@@ -20,6 +21,7 @@ from pipeline.engines.batcher import MicroBatcher
 from pipeline.engines.retries import NEVER_TRIED, Tries
 from pipeline.flink.batch_metrics import BatchMetrics
 from pipeline.flink.clock import Clock, wall_clock_ms
+from pipeline.flink.load_board import BOARD
 from pipeline.flink.settings import JobSettings
 from pipeline.flink.unanswered import request_id, restored, stored
 
@@ -50,14 +52,16 @@ class InferenceFunction(KeyedProcessFunction):
         self._clock = clock
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        self._board = BOARD
         self._metrics = BatchMetrics(runtime_context.get_metrics_group())
-        self._batcher = MicroBatcher(self._loaded, self._settings.engine, self._clock)
+        self._batcher = self._made_batcher()
         self._lanes: dict[int, Lane] = {}
         self._unanswered = runtime_context.get_map_state(
             MapStateDescriptor("unanswered", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
 
     def close(self) -> None:
+        self._board.forget(id(self))
         self._batcher.close()
 
     def process_element(self, value: InferenceRequest, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
@@ -83,6 +87,7 @@ class InferenceFunction(KeyedProcessFunction):
             self._unanswered.put(request_id(failed.request), stored(failed.request, failed.tries))
         self._arm(lane, ctx.timer_service())
         self._metrics.show(self._batcher.counters())
+        self._board.tell(id(self), self._batcher.load(), self._clock())
 
     def _lane(self, key: int) -> Lane:
         """The lane of the key, with what waits in its state since before a restart."""
@@ -97,8 +102,15 @@ class InferenceFunction(KeyedProcessFunction):
         lane.waiting += 1
         self._batcher.submit(request, lane=key, tries=tries)
 
-    def _loaded(self) -> Recognizer:
-        recognizer = self._load(self._settings.engine)
+    def _made_batcher(self) -> MicroBatcher:
+        """With the fallback loaded as well: what is wrong with it must come out before it is needed."""
+        settings = self._settings.engine
+        fallback = settings.of_fallback()
+        load_fallback = None if fallback is None else partial(self._loaded, fallback)
+        return MicroBatcher(partial(self._loaded, settings), settings, self._clock, load_fallback)
+
+    def _loaded(self, settings: EngineSettings) -> Recognizer:
+        recognizer = self._load(settings)
         recognizer.warm_up()
         return recognizer
 

@@ -13,6 +13,7 @@ from pipeline.domain.usage import UsageReport
 from pipeline.errors import RejectedRecord
 from pipeline.flink.clock import wall_clock_ms
 from pipeline.flink.dead_letters import dead_letter
+from pipeline.flink.hops import keyed_row
 from pipeline.flink.outputs import DEAD_LETTERS, USAGE
 
 UNKNOWN_TENANT = ""
@@ -20,7 +21,7 @@ UNKNOWN_TENANT = ""
 
 
 class IngestFunction(ProcessFunction):
-    """Takes rows of (value, partition, offset, ...), whose event time is when Kafka stored them."""
+    """Takes rows of (value, partition, offset, ...), whose event time is when Kafka stored them; gives keyed rows."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
@@ -38,4 +39,4 @@ class IngestFunction(ProcessFunction):
             yield DEAD_LETTERS, dead_letter(raw, source, error, None, now_ms)
             yield USAGE, UsageReport(chunk.tenant if chunk else UNKNOWN_TENANT, stored_at_ms, dead_letters=1)
         else:
-            yield Received(chunk, raw, source, now_ms, stored_at_ms)
+            yield keyed_row(Received(chunk, raw, source, now_ms, stored_at_ms))

@@ -8,6 +8,7 @@ needed only after a restore.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from pipeline.domain.usage_meter import UsageMeter
 from pipeline.engines.base import load_detector
 from pipeline.flink.clock import Clock, wall_clock_ms
 from pipeline.flink.dead_letters import dead_letter
+from pipeline.flink.hops import PackedChunk, unpacked
+from pipeline.flink.load_board import BOARD
 from pipeline.flink.outputs import DEAD_LETTERS, MARKERS, USAGE
 from pipeline.flink.settings import JobSettings
 from pipeline.observability.metrics import PARTIALS_WITHHELD, SESSIONS_LIVE
@@ -37,12 +40,17 @@ StoredBlock = tuple[int, int, bytes, int]
 
 
 def load_ports(settings: JobSettings) -> Ports:
-    """The decoders and the speech detector that the settings ask for."""
-    return Ports(make_decoder, load_detector(settings.engine))
+    """The decoders and the speech detector that the settings ask for.
+
+    A thread of Python's own loads the detector: onnx's native module, imported first by one of pemja's threads, which
+    hold the interpreter's lock in a way of their own, waits for that lock for ever.
+    """
+    with ThreadPoolExecutor(1, "voxflow-load") as own_thread:
+        return Ports(make_decoder, own_thread.submit(load_detector, settings.engine).result())
 
 
 class SessionFunction(KeyedProcessFunction):
-    """Received chunks in; inference requests out; markers, dead letters and usage aside."""
+    """Packed chunks in; inference requests out; markers, dead letters and usage aside."""
 
     def __init__(
         self,
@@ -60,6 +68,7 @@ class SessionFunction(KeyedProcessFunction):
         self._meters: dict[str, UsageMeter] = {}
         self._timers: dict[str, int] = {}
         self._behind_at_ms = 0
+        self._board = BOARD
         pickled = Types.PICKLED_BYTE_ARRAY()
         self._snapshot = runtime_context.get_state(ValueStateDescriptor("session", pickled))
         self._audio = runtime_context.get_list_state(ListStateDescriptor("audio", pickled))
@@ -67,13 +76,14 @@ class SessionFunction(KeyedProcessFunction):
         self._live_count = metrics.counter(SESSIONS_LIVE)
         self._withheld_count = metrics.counter(PARTIALS_WITHHELD)
 
-    def process_element(self, value: Received, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
-        session_id, now_ms = ctx.get_current_key(), self._clock()
-        self._note_lag(value, now_ms)
-        session = self._live(session_id) or self._begun(session_id, value)
-        actions = session.receive(value, now_ms)
+    def process_element(self, value: PackedChunk, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+        item, now_ms = unpacked(value), self._clock()
+        session_id = item.chunk.session_id
+        self._note_lag(item, now_ms)
+        session = self._live(session_id) or self._begun(session_id, item)
+        actions = session.receive(item, now_ms, self._board.load(now_ms))
         meter = self._meters[session_id]
-        reports = meter.hear(session, actions, self._counted_at_ms(value))
+        reports = meter.hear(session, actions, self._counted_at_ms(item))
         self._store(session, meter)
         self._arm(session_id, session, ctx.timer_service())
         yield from self._carry_out(actions)

@@ -43,3 +43,18 @@ HANGS: Final = "hangs"
 
 ENGINES_REPLACED: Final = "engines_replaced"
 """Engines that were loaded in place of one that hung."""
+
+PARTIALS_DEGRADED: Final = "partials_shed_degraded"
+"""Partials let go because the breaker was open, and the fallback answers finals only."""
+
+FALLBACK_CALLS: Final = "fallback_calls"
+"""Calls of the fallback, which ``batches`` counts as well."""
+
+FALLBACK_ANSWERS: Final = "fallback_answers"
+"""Finals and early finals that the fallback has answered."""
+
+BREAKER_OPENED: Final = "breaker_opened"
+"""How often the breaker has opened because the engine failed."""
+
+BREAKER_OPEN: Final = "breaker_open"
+"""Subtasks whose breaker is not closed. Rises and falls."""

@@ -54,6 +54,11 @@ class GoldenSession:
     snapshot: Any
     audio: list[list[AudioBlock]]
 
+    @property
+    def version(self) -> int:
+        """The version of the release that wrote it down."""
+        return int(self.snapshot["version"])
+
     def restored(self) -> Session:
         return Session.restored(SessionSettings(), PORTS, self.snapshot, dict(enumerate(self.audio)))
 

@@ -194,3 +194,15 @@ def test_a_restored_endpointer_goes_on_as_the_undisturbed_one(before: str, later
     from_ms = 32 * len(before)
     assert stepped(restored, later, from_ms) == stepped(undisturbed, later, from_ms)
     assert restored.snapshot() == undisturbed.snapshot()
+
+
+@pytest.mark.parametrize(("asked_ms", "silence_ms", "early_ms"), [(200, 192, 128), (256, 256, 192), (1_000, 992, 192)])
+def test_a_silence_that_was_asked_for_is_one_of_whole_frames(asked_ms: int, silence_ms: int, early_ms: int) -> None:
+    settings = EndpointingSettings.ending_after(asked_ms)
+    assert settings.end_silence_ms(100) == settings.end_silence_ms(10_000) == silence_ms
+    assert settings.early_final_ms == early_ms
+
+
+def test_a_silence_that_ends_words_is_refused() -> None:
+    with pytest.raises(ValueError, match="127 ms"):
+        EndpointingSettings.ending_after(127)

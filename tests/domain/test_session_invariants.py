@@ -251,8 +251,9 @@ def test_a_lag_takes_partials_and_nothing_else(items: list[Received], data: st.D
 
 
 def lasting(actions: list[Action]) -> list[Action]:
-    """All but partials."""
-    return [each for each in actions if not (isinstance(each, InferenceRequest) and each.kind is RequestKind.PARTIAL)]
+    """All but what is replaced: partials, and early finals of ends that were none."""
+    others = [each for each in actions if not isinstance(each, InferenceRequest)]
+    return [*others, *(replace(final_request(actions, each), kind=RequestKind.FINAL) for each in closings(actions))]
 
 
 def sightless(action: Action) -> object:

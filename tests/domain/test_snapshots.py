@@ -10,7 +10,7 @@ from pipeline.domain.actions import Action
 from pipeline.domain.assembler import TRANSCRIPTS, Assembler
 from pipeline.domain.session_snapshot import SESSION
 from pipeline.domain.snapshots import UNVERSIONED, SnapshotFormat
-from pipeline.domain.types import Codec, InferenceRequest
+from pipeline.domain.types import Codec, InferenceRequest, RequestKind, SegmentClosed
 from pipeline.errors import UnknownSnapshot
 from tests.domain.golden import (
     EVENTS,
@@ -109,12 +109,30 @@ def test_there_are_files_of_every_state_in_the_present_versions() -> None:
 def test_a_session_that_was_written_down_goes_on_as_if_nothing_had_happened(golden: GoldenSession) -> None:
     restored, undisturbed = golden.restored(), golden.undisturbed()
     rest = golden.chunks[golden.fed :]
-    found, expected = heard(restored, rest), heard(undisturbed, rest)
+    found, expected = lasting(golden, heard(restored, rest)), lasting(golden, heard(undisturbed, rest))
     assert list(map(soundless, found)) == list(map(soundless, expected))
     # Builds of libopus may differ in the last bit, so what it decoded for the file may differ from what it does here.
     allowed = 1 if golden.snapshot["format"][0] == Codec.OPUS else 0
     assert np.abs(samples(found) - samples(expected)).max(initial=0) <= allowed
-    assert stored(restored.snapshot()) == stored(undisturbed.snapshot())
+    if golden.version == SESSION.version:
+        assert stored(restored.snapshot()) == stored(undisturbed.snapshot())
+
+
+def lasting(golden: GoldenSession, actions: list[Action]) -> list[Action]:
+    """All of them; but of a session that an earlier release began, nothing of partials, which that one asked for at
+    other moments, so that it numbered its requests otherwise.
+    """
+    if golden.version == SESSION.version:
+        return actions
+    return [unnumbered(action) for action in actions if not is_partial(action)]
+
+
+def is_partial(action: Action) -> bool:
+    return isinstance(action, InferenceRequest) and action.kind is RequestKind.PARTIAL
+
+
+def unnumbered(action: Action) -> Action:
+    return replace(action, revision=0) if isinstance(action, InferenceRequest | SegmentClosed) else action
 
 
 def soundless(action: Action) -> object:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.domain.cadence import CadenceSettings
+from pipeline.domain.cadence import NO_PARTIALS, CadenceSettings, Load, Pace
 from pipeline.domain.endpointing import EndpointingSettings
 from pipeline.domain.track import Closed, Track, TrackSettings, Wanted
 from pipeline.domain.types import Pcm16, RequestKind
@@ -17,9 +17,9 @@ SETTINGS = TrackSettings(
     endpointing=EndpointingSettings(
         min_speech_ms=96, early_final_ms=128, silence_ms=320, silence_after_short_ms=480, short_speech_ms=2_000
     ),
-    cadence=CadenceSettings(first_ms=500, interval_ms=500, growth=0.25),
+    cadence=CadenceSettings((Pace(500, 500, 0.25, 10_000),) * 3),
 )
-FINALS_ONLY = replace(SETTINGS, cadence=CadenceSettings(first_ms=10**9))
+FINALS_ONLY = replace(SETTINGS, cadence=NO_PARTIALS)
 """No partial is ever due."""
 
 
@@ -170,6 +170,15 @@ def test_partials_go_on_after_a_pause() -> None:
     track = track_of(SETTINGS)
     found_in(track, talk("speech 352", "silence 224"))
     assert spans_ms(found_in(track, talk("speech 32"))) == [("PARTIAL", 0, 1, 0, 608)]
+
+
+def test_a_partial_that_is_not_worth_its_cost_uses_up_its_revision() -> None:
+    two_paces = CadenceSettings((Pace(500, 500), Pace(1_000, 1_000), Pace(1_000, 1_000)))
+    track = track_of(replace(SETTINGS, cadence=two_paces))
+    audio = talk("speech 2112")
+    found = [each for at in range(0, len(audio), 512) for each in track.hear(audio[at : at + 512], 0, Load.BUSY)]
+    assert spans_ms(found) == [("PARTIAL", 0, 1, 0, 1_024), ("PARTIAL", 0, 3, 0, 2_048)]
+    assert track.withheld == 2
 
 
 def test_the_revisions_of_a_segment_count_every_request() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.domain.cadence import Load
 from pipeline.domain.plain import to_plain
 from pipeline.domain.ports import Recognizer
 from pipeline.domain.types import Hypothesis, InferenceRequest, InferenceResult, Pcm, RequestKind, StageTimes
@@ -15,6 +16,7 @@ from pipeline.engines.retries import Tries
 from pipeline.errors import EngineError, UnknownSnapshot
 from pipeline.flink.clock import wall_clock_ms
 from pipeline.flink.inference_function import InferenceFunction
+from pipeline.flink.load_board import LoadBoard
 from pipeline.flink.settings import JobSettings
 from pipeline.flink.unanswered import request_id, restored, stored
 from pipeline.observability import metrics
@@ -166,3 +168,12 @@ def test_flink_s_counters_tell_what_the_batcher_did() -> None:
     answers(lane, 1)
     shown = {name: counter.count for name, counter in lane.counters.items() if counter.count}
     assert shown == {metrics.REQUESTS: 1, metrics.BATCHES: 2, metrics.RETRIES: 1}
+
+
+def test_the_load_is_told_while_requests_are_under_way_and_not_after_the_end(board: LoadBoard) -> None:
+    lane = operator(KeyedState())
+    lane.send(LANE, request(RequestKind.FINAL))
+    lane.ring_until(wall_clock_ms() + 1_000)
+    assert board.load(wall_clock_ms()) is Load.IDLE
+    lane.close()
+    assert board.load(wall_clock_ms()) is Load.BUSY

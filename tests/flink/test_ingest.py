@@ -12,7 +12,8 @@ from pipeline.codecs.avro import decode_dead_letter, encode_chunk
 from pipeline.codecs.decoders import make_decoder
 from pipeline.codecs.encoders import make_encoder
 from pipeline.domain.session import Ports
-from pipeline.domain.types import AudioChunk, Codec, Received
+from pipeline.domain.types import AudioChunk, Codec
+from pipeline.flink.hops import unpacked
 from pipeline.flink.ingest_function import IngestFunction
 from pipeline.flink.outputs import DEAD_LETTERS
 from pipeline.flink.session_function import SessionFunction
@@ -49,8 +50,9 @@ def ingested(raw: bytes | None) -> list[Any]:
 
 def test_a_valid_record_goes_on_with_its_bytes_and_its_place() -> None:
     (raw, *_) = records(Codec.OPUS)
-    (received,) = ingested(raw)
-    assert isinstance(received, Received)
+    ((session_id, values),) = ingested(raw)
+    received = unpacked(values)
+    assert session_id == received.chunk.session_id == "s"
     assert (received.raw, received.source.partition, received.source.offset) == (raw, 3, 42)
 
 
@@ -75,5 +77,5 @@ def test_no_damage_to_records_stops_the_job(codec: Codec, damage: list[tuple[int
     sessions = Operator(SessionFunction(JobSettings(), lambda _: Ports(make_decoder, EnergyDetector)), KeyedState())
     for raw in damaged:
         for each in ingested(raw):
-            if isinstance(each, Received):
-                sessions.send(each.chunk.session_id, each)
+            if isinstance(each, Row):
+                sessions.send(*each)

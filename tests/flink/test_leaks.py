@@ -10,6 +10,7 @@ import pytest
 from pipeline.codecs.avro import decode_transcript
 from pipeline.domain.types import Hypothesis, InferenceRequest, Received, Transcript, TranscriptKind
 from pipeline.engines.results import recognized
+from pipeline.flink.hops import packed
 from pipeline.flink.outputs import FINALS, MARKERS
 from pipeline.flink.session_function import SessionFunction
 from pipeline.flink.settings import JobSettings
@@ -41,7 +42,7 @@ class Job:
 
     def take(self, *items: Received) -> None:
         for item in items:
-            self._pass_on(self.operators[0].send(item.chunk.session_id, item))
+            self._pass_on(self.operators[0].send(item.chunk.session_id, packed(item)))
 
     def wait(self, seconds: int) -> None:
         """A second at a time, as in a job that is awake."""

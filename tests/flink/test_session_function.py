@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.domain.cadence import Load
 from pipeline.domain.types import InferenceRequest, Received, RequestKind, SegmentClosed, SessionEnded
 from pipeline.domain.usage import UsageTotals, totals_of
+from pipeline.flink.hops import packed
+from pipeline.flink.load_board import LoadBoard
 from pipeline.flink.outputs import DEAD_LETTERS, MARKERS, USAGE
 from pipeline.flink.session_function import SessionFunction
 from pipeline.flink.settings import JobSettings
@@ -34,8 +37,12 @@ def operator(state: KeyedState, clock: Clock | None = None) -> Operator:
     return Operator(SessionFunction(JobSettings(), lambda _: PORTS, clock or Clock()), state)
 
 
+def send(to: Operator, item: Received, session_id: str = "s") -> list[Any]:
+    return to.send(session_id, packed(replace(item, chunk=replace(item.chunk, session_id=session_id))))
+
+
 def send_all(to: Operator, chunks: list[Received]) -> list[Any]:
-    return [out for chunk in chunks for out in to.send("s", chunk)]
+    return [out for chunk in chunks for out in send(to, chunk)]
 
 
 def markers(outputs: list[Any]) -> list[Any]:
@@ -123,18 +130,17 @@ def test_partials_that_a_lagging_job_withholds_are_counted() -> None:
     clock.now_ms = STARTED_AT_MS + 60_000
     sessions = operator(KeyedState(), clock)
     kinds = {request.kind for request in requests(send_all(sessions, late))}
-    asked = requests(send_all(operator(KeyedState()), chunks))
-    assert kinds == {RequestKind.EARLY_FINAL}
-    assert sessions.counters[PARTIALS_WITHHELD].count == len(
-        [each for each in asked if each.kind is RequestKind.PARTIAL]
-    )
+    punctual = operator(KeyedState())
+    asked = [each for each in requests(send_all(punctual, chunks)) if each.kind is RequestKind.PARTIAL]
+    assert kinds == {RequestKind.FINAL}
+    assert sessions.counters[PARTIALS_WITHHELD].count == len(asked) + punctual.counters[PARTIALS_WITHHELD].count
 
 
 def test_sessions_in_memory_are_counted() -> None:
     clock, state = Clock(), KeyedState()
     send_all(operator(state, clock), chunks_of(SENTENCE))
     sessions = operator(state, clock)
-    sessions.send("t", received(0, end_of_stream=True))
+    send(sessions, received(0, end_of_stream=True), "t")
     assert sessions.counters[SESSIONS_LIVE].count == 1
     send_all(sessions, chunks_of(SENTENCE))
     assert sessions.counters[SESSIONS_LIVE].count == 2
@@ -172,7 +178,7 @@ def test_a_session_is_not_silent_while_the_job_is_behind() -> None:
     send_all(sessions, chunks_of(SENTENCE, ends=False))
     outputs: list[Any] = []
     for seq in range(60):  # a minute in which others' records, stored 20 s before, are all that comes
-        sessions.send("other", replace(received(seq), stored_at_ms=clock.now_ms - 20_000))
+        send(sessions, replace(received(seq), stored_at_ms=clock.now_ms - 20_000), "other")
         outputs += tick(sessions, clock)
     assert markers(outputs) == []
     outputs = [out for _ in range(40) for out in tick(sessions, clock)]
@@ -194,7 +200,7 @@ def test_an_idle_session_keeps_less_than_64_kb(channels: int, chunk_ms: int) -> 
     state = KeyedState()
     sessions = operator(state)
     for chunk in chunks_of(np.stack([talk("silence 20000")] * channels), chunk_ms, ends=False):
-        sessions.send("s", chunk)
+        send(sessions, chunk)
         assert state.size_bytes("s") < 64 * 1024
 
 
@@ -204,5 +210,13 @@ def test_the_state_of_an_open_segment_is_appended_to_not_written_anew() -> None:
     chunks = chunks_of(talk("speech 9000"), ends=False)
     send_all(sessions, chunks[:80])
     kept = state.values["s", "audio"]
-    sessions.send("s", chunks[80])
+    send(sessions, chunks[80])
     assert state.values["s", "audio"][:-1] == kept
+
+
+def test_the_load_that_was_told_decides_how_many_partials_are_asked_for(board: LoadBoard) -> None:
+    def asked(load: Load) -> int:
+        board.tell(1, load, STARTED_AT_MS)
+        return len(requests(send_all(operator(KeyedState(), Clock()), chunks_of(SENTENCE))))
+
+    assert asked(Load.IDLE) > asked(Load.BUSY) > asked(Load.FULL)

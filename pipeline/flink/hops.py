@@ -1,0 +1,55 @@
+"""How chunks go from ingest to their sessions: the hop that every chunk takes, so its cost counts.
+
+``DataStream.key_by`` puts an operator of Python between the two that unpickles each value, asks for its key and pickles
+both again. Here ingest itself gives rows of (key, value), as that operator would, and the value is a flat tuple, which
+is pickled in a fifth of the time of the dataclasses it stands for (docs/scaling.md).
+"""
+
+from operator import attrgetter
+from typing import Any, Final
+
+from pyflink.common import Row
+from pyflink.common.typeinfo import Types
+from pyflink.datastream import DataStream, KeyedStream
+from pyflink.java_gateway import get_gateway
+
+from pipeline.domain.types import AudioChunk, Codec, Received, SourcePosition
+
+PackedChunk = tuple[Any, ...]
+"""The fields of a chunk, its codec as a plain string, then its bytes, its place and its times."""
+
+BY_SESSION: Final = Types.ROW([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
+"""Rows of (session, packed chunk)."""
+
+_FIELDS: Final = attrgetter(*AudioChunk.__slots__)
+_CODEC: Final = AudioChunk.__slots__.index("codec")
+_CHUNK_FIELDS: Final = len(AudioChunk.__slots__)
+_CODECS: Final = {codec.value: codec for codec in Codec}
+
+
+def keyed_row(item: Received) -> Row:
+    """What ingest gives for a chunk: its session, by which it is keyed, and the chunk."""
+    return Row(item.chunk.session_id, packed(item))
+
+
+def packed(item: Received) -> PackedChunk:
+    """The chunk as plain values."""
+    fields = list(_FIELDS(item.chunk))
+    fields[_CODEC] = item.chunk.codec.value  # an Enum is pickled by name, with an import when it is read
+    source = item.source
+    return (*fields, item.raw, source.topic, source.partition, source.offset, item.at_ms, item.stored_at_ms)
+
+
+def unpacked(values: PackedChunk) -> Received:
+    """The chunk that ``packed`` made plain."""
+    fields = list(values[:_CHUNK_FIELDS])
+    fields[_CODEC] = _CODECS[fields[_CODEC]]
+    raw, topic, partition, offset, at_ms, stored_at_ms = values[_CHUNK_FIELDS:]
+    return Received(AudioChunk(*fields), raw, SourcePosition(topic, partition, offset), at_ms, stored_at_ms)
+
+
+def keyed_by_session(rows: DataStream) -> KeyedStream:
+    """A stream of BY_SESSION, keyed as ``key_by`` would, without its operator."""
+    selector = get_gateway().jvm.KeyByKeySelector()
+    key_type = Types.ROW([Types.STRING()]).get_java_type_info()
+    return KeyedStream(rows._j_data_stream.keyBy(selector, key_type), Types.PICKLED_BYTE_ARRAY(), rows)
