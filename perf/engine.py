@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 from perf.wer import recordings
-from pipeline.domain.cadence import CadenceSettings, next_partial_ms
+from pipeline.domain.cadence import CadenceSettings, Load
 from pipeline.domain.ports import DetectorFactory, Recognizer
 from pipeline.domain.scoring import pooled, word_errors
 from pipeline.domain.types import SAMPLE_RATE_HZ, SAMPLES_PER_MS, Hypothesis, Pcm
@@ -83,11 +83,12 @@ def say_drafts(recognizer: Recognizer, audio: Sequence[Pcm]) -> None:
 
 
 def asked_samples(whole: int) -> list[int]:
-    """The lengths at which an utterance of so many samples is recognised, the final one last."""
-    lengths = [next_partial_ms(CadenceSettings(), 0)]
-    while lengths[-1] * SAMPLES_PER_MS < whole:
-        lengths.append(next_partial_ms(CadenceSettings(), lengths[-1]))
-    return [*(length * SAMPLES_PER_MS for length in lengths[:-1]), whole]
+    """The lengths at which an utterance of so many samples is recognised while engines are busy, the final one last."""
+    pace = CadenceSettings().paces[Load.BUSY]
+    lengths = [pace.next_ms(0) * SAMPLES_PER_MS]
+    while lengths[-1] < whole:
+        lengths.append(pace.next_ms(lengths[-1] // SAMPLES_PER_MS) * SAMPLES_PER_MS)
+    return [*lengths[:-1], whole]
 
 
 def compare(alone: Sequence[Hypothesis], together: Sequence[Hypothesis], changed: dict[str, int]) -> None:
