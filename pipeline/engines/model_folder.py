@@ -14,12 +14,12 @@ _MOST_SHOWN: Final = 12
 def files_in(folder: Path, needed: Sequence[str], engine: str) -> dict[str, Path]:
     """The needed files by name; ``a|b`` is either of two, by the name of the one found. Raises ModelMissing."""
     if not folder.is_dir():
-        raise ModelMissing(f"VOXFLOW_MODEL={folder}: no such folder; the engine {engine} needs {_listed(needed)} in it")
+        raise ModelMissing(f"model folder {folder} does not exist; the engine {engine} needs {_listed(needed)} in it")
     found = {name: path for names in needed if (path := _first(folder, names)) for name in (path.name,)}
     missing = [names for names in needed if _first(folder, names) is None]
     if missing:
         raise ModelMissing(
-            f"VOXFLOW_MODEL={folder}: no {_listed(missing)}; the engine {engine} needs {_listed(needed)}, "
+            f"model folder {folder} lacks {_listed(missing)}; the engine {engine} needs {_listed(needed)}, "
             f"and the folder has {_shown(folder)}"
         )
     return found

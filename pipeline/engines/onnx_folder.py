@@ -1,9 +1,9 @@
 """A Moonshine model of the user's own: a folder as the exporters of Hugging Face write it, in float32 or quantised.
 
-    encoder_model.onnx            input_values (1, samples) float32 -> last_hidden_state
-    decoder_model_merged.onnx     input_ids, encoder_hidden_states, use_cache_branch, past_key_values.* -> logits, present.*
-    config.json                   decoder_start_token_id, eos_token_id
-    tokenizer.json                or tokenizer.bin, as Moonshine ships it
+    encoder_model.onnx           input_values (1, samples) float32 -> last_hidden_state
+    decoder_model_merged.onnx    one step, with a cache (merged_decoder.py)
+    config.json                  decoder_start_token_id, eos_token_id
+    tokenizer.json               or tokenizer.bin, as Moonshine ships it
 
 Nothing is known of such graphs but their inputs and outputs, and in int8 one scale may be shared by a whole batch, so
 stretches are run one by one (docs/models.md).

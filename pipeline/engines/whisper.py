@@ -121,9 +121,7 @@ def _loaded(folder: Path, precision: str, settings: EngineSettings) -> Any:
     except ModuleNotFoundError as exc:
         raise ModelMissing(f"the engine whisper needs {exc.name}; pip install 'voxflow[whisper]'") from exc
     if settings.provider == "cuda" and not ctranslate2.get_cuda_device_count():
-        raise ProviderMissing(
-            "VOXFLOW_PROVIDER=cuda: CTranslate2 finds no GPU; install NVIDIA's driver, cuBLAS and cuDNN"
-        )
+        raise ProviderMissing("VOXFLOW_PROVIDER=cuda: CTranslate2 finds no GPU; install NVIDIA's driver and cuBLAS")
     try:
         return WhisperModel(
             str(folder),
@@ -134,9 +132,7 @@ def _loaded(folder: Path, precision: str, settings: EngineSettings) -> Any:
             local_files_only=True,
         )
     except (RuntimeError, ValueError) as exc:
-        raise ModelMissing(
-            f"{folder}: CTranslate2 cannot load it in {precision} on {settings.provider}: {exc}"
-        ) from exc
+        raise ModelMissing(f"model {folder}: CTranslate2 cannot load it as {precision}: {exc}") from exc
 
 
 def _tokenizer(model: Any, language: str) -> Any:
@@ -144,9 +140,7 @@ def _tokenizer(model: Any, language: str) -> Any:
 
     multilingual = model.model.is_multilingual
     if not multilingual and language != "en":
-        raise SetupError(
-            f"VOXFLOW_ENGINE_LANGUAGE={language!r}: the model knows English only; set VOXFLOW_MODEL to another"
-        )
+        raise SetupError(f"VOXFLOW_ENGINE_LANGUAGE={language!r}: this model knows English only; set VOXFLOW_MODEL")
     try:
         return Tokenizer(model.hf_tokenizer, multilingual, task="transcribe", language=language)
     except ValueError as exc:
