@@ -31,9 +31,10 @@ def widen(shipped: Shipped) -> None:
     """Puts float32 multiplications in the place of quantised ones, also in the branches of the decoder."""
     graph = shipped.model.graph
     added: dict[str, TensorProto] = {}
+    all_nodes = [node for one in graphs(graph) for node in one.node]
+    real = {node.output[0]: node.input[0] for node in all_nodes if node.op_type == "DynamicQuantizeLinear"}
     for number, one in enumerate(graphs(graph)):
         one.name = one.name or f"graph_{number}"  # ONNX wants a name, onnxruntime's own format has none
-        real = {node.output[0]: node.input[0] for node in one.node if node.op_type == "DynamicQuantizeLinear"}
         nodes = [made for node in one.node for made in widened(node, real, shipped, added)]
         del one.node[:]
         one.node.extend(nodes)
