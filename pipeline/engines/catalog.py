@@ -35,6 +35,11 @@ class Model:
     files: tuple[ModelFile, ...]
 
     @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
     def fingerprint(self) -> str:
         """Twelve hex digits that change whenever one of the files does."""
         return sha256("".join(file.sha256 for file in self.files).encode()).hexdigest()[:12]
@@ -97,20 +102,25 @@ def locate(model: Model, root: Path | None = None) -> dict[str, Path]:
 
 def package_file(model: Model, path: str) -> Path | None:
     """Another file of the model's package, such as a recording; None where it is not installed."""
+    folder = folder_of(model)
+    return folder / path if folder is not None and (folder / path).is_file() else None
+
+
+def folder_of(model: Model) -> Path | None:
+    """Where the model's package lies; None where it is not installed."""
     spec = find_spec(model.package)
     if spec is None or not spec.submodule_search_locations:
         return None
-    found = Path(spec.submodule_search_locations[0]) / path
-    return found if found.is_file() else None
+    return Path(spec.submodule_search_locations[0])
 
 
 def _package_folder(model: Model) -> Path:
-    spec = find_spec(model.package)
-    if spec is None or not spec.submodule_search_locations:
+    folder = folder_of(model)
+    if folder is None:
         raise ModelMissing(
             f"model {model.name}: package {model.package} is not installed; pip install {model.requirement}"
         )
-    return Path(spec.submodule_search_locations[0])
+    return folder
 
 
 def _checked(path: Path, expected: ModelFile, model: Model) -> Path:
