@@ -24,6 +24,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "search": ("pipeline.cli.search:search", "Find who said something, and where in the recording."),
     "rebuild": ("pipeline.cli.rebuild:rebuild", "Write Redis or Elasticsearch anew from the topic of finals."),
     "topics": ("pipeline.cli.topics:topics", "Create the topics and show their state."),
+    "models": ("pipeline.cli.models:models", "Show the engines and their models, check one, quantise one."),
     "status": ("pipeline.cli.stack:status", "Show what runs, where, and what does not."),
     "logs": ("pipeline.cli.stack:logs", "Show the logs of the local stack."),
     "down": ("pipeline.cli.stack:down", "Stop the local stack."),

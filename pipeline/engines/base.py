@@ -18,7 +18,7 @@ MOONSHINE: Final = "moonshine"
 """The engine that runs unless another one is named (``naming.py``)."""
 
 PRECISIONS: Final = ("float32", "int8", "float16")
-"""How an engine that leaves the choice multiplies; float16 needs a GPU."""
+"""How an engine that leaves the choice may multiply; float16 needs a GPU."""
 
 _SILENT: Final = 3
 """onnxruntime's log level 'error': its warnings on unused initialisers say nothing to a user."""
@@ -50,7 +50,7 @@ class EngineSettings:
     call_timeout_ms: int = 10_000
     recognizer: str = MOONSHINE
     model: str | None = None
-    precision: str = "float32"
+    precision: str | None = None
     language: str = "en"
     fallback: str | None = None
     fallback_model: str | None = None
@@ -59,7 +59,7 @@ class EngineSettings:
     def __post_init__(self) -> None:
         if self.provider not in PROVIDERS:
             raise SetupError(f"VOXFLOW_PROVIDER={self.provider!r} is unknown; use one of {', '.join(PROVIDERS)}")
-        if self.precision not in PRECISIONS:
+        if self.precision not in (None, *PRECISIONS):
             raise SetupError(f"VOXFLOW_PRECISION={self.precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
         for name in _COUNTS:
             if getattr(self, name) < 1:
@@ -83,7 +83,7 @@ class EngineSettings:
             call_timeout_ms=integer(environ, "VOXFLOW_ENGINE_CALL_TIMEOUT_MS", 10_000),
             recognizer=environ.get("VOXFLOW_RECOGNIZER") or MOONSHINE,
             model=environ.get("VOXFLOW_MODEL") or None,
-            precision=environ.get("VOXFLOW_PRECISION") or "float32",
+            precision=environ.get("VOXFLOW_PRECISION") or None,
             language=environ.get("VOXFLOW_ENGINE_LANGUAGE") or "en",
             fallback=environ.get("VOXFLOW_FALLBACK") or None,
             fallback_model=environ.get("VOXFLOW_FALLBACK_MODEL") or None,
@@ -102,6 +102,11 @@ _COUNTS: Final = ("workers", "threads", "batch_size", "queue_limit", "attempts",
 
 def load_recognizer(settings: EngineSettings) -> Recognizer:
     """The recogniser that the settings name, ready to run. Raises SetupError, such as ModelMissing."""
+    if settings.recognizer == MOONSHINE and settings.model:
+        raise SetupError(
+            f"VOXFLOW_MODEL={settings.model}: the engine moonshine has its own model; set VOXFLOW_RECOGNIZER=whisper "
+            "or onnx for a model of yours"
+        )
     return checked_recognizer(named(settings.recognizer)(settings), settings.recognizer)
 
 

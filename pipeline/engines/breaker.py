@@ -4,8 +4,8 @@
     open       the fallback answers; the engine rests for a pause, which doubles each time a trial fails
     half-open  the pause is over: one call, the trial, goes to the engine, and what becomes of it decides
 
-It opens when OPENS_AT calls in a row failed, or most of the last LOOKED_AT, and only where at least two segments were in
-them: a stretch that no engine can bear fails again and again, and must not cost other sessions their engine.
+It opens when OPENS_AT calls in a row failed, or most of the last LOOKED_AT, and only where at least two segments were
+in them: a stretch that no engine can bear fails again and again, and must not cost other sessions their engine.
 """
 
 from collections import deque

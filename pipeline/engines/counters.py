@@ -14,8 +14,8 @@ class BatchCounters:
     ``submitted`` requests came in, ``partials`` of them for partials. ``batches`` were run, of ``requests`` in all,
     where each attempt counts; ``retried`` of these were to be made again. ``failed`` results are errors. Of the calls
     that were given up as ``hangs``, ``abandoned`` have not come back; ``engines_replaced`` were loaded for them.
-    Partials were shed because they were ``replaced``, ``late``, ``crowded`` out or ``distrusted``, or because the breaker
-    was open: ``degraded``.
+    Partials were shed because they were ``replaced``, ``late``, ``crowded`` out or ``distrusted``, or, while the
+    breaker was open, ``degraded``.
 
     ``fallback_calls`` are the ``batches`` of the fallback, ``fallback_answers`` the texts it gave. The breaker was
     ``breaker_opened`` so often, and ``breaker_open`` is 1 while it is not closed, else 0.

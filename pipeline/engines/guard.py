@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import Final
 
+import numpy as np
+
+from pipeline.domain.types import Pcm
+
 MAX_PERIOD: Final = 16
 """The longest phrase, in tokens, whose repetition is looked for."""
 
@@ -16,6 +20,15 @@ MIN_REPEATS: Final = 4
 
 MIN_SURENESS: Final = 0.2
 """Speech stays above this, even where it is badly understood; sentences found in noise were below 0.13."""
+
+
+_QUIET: Final = 1e-4
+"""Below three steps of 16-bit audio nothing can be said, and a model would invent something."""
+
+
+def is_audible(audio: Pcm) -> bool:
+    """Whether something may be said in the stretch; one that is not is not worth a run of the model."""
+    return len(audio) > 0 and float(np.max(np.abs(audio))) > _QUIET
 
 
 def loop_period(tokens: Sequence[int]) -> int | None:

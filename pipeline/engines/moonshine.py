@@ -16,7 +16,7 @@ from pipeline.domain.types import SAMPLE_RATE_HZ, Hypothesis, Pcm
 from pipeline.engines.base import EngineSettings, make_session
 from pipeline.engines.catalog import MOONSHINE_TINY_EN
 from pipeline.engines.greedy import GreedyDecoder, Spoken
-from pipeline.engines.guard import is_invented
+from pipeline.engines.guard import is_audible, is_invented
 from pipeline.engines.moonshine_files import MoonshineFiles
 from pipeline.engines.moonshine_shape import REWRITE_VERSION, Weights, cache_names
 from pipeline.engines.tokenizer import Tokenizer
@@ -33,9 +33,6 @@ MAX_SAMPLES: Final = 30 * SAMPLE_RATE_HZ
 
 TOKENS_PER_SECOND: Final = 6.5
 """The most tokens that speech has in a second; a text that needs more has lost its place in the audio."""
-
-_QUIET: Final = 1e-4
-"""Below three steps of 16-bit audio nothing can be said, and the model would invent something."""
 
 
 class MoonshineRecognizer(Recognizer):
@@ -73,7 +70,7 @@ class MoonshineRecognizer(Recognizer):
     def recognize(self, batch: Sequence[Pcm], drafts: Sequence[Sequence[int]] = ()) -> list[Hypothesis]:
         """One hypothesis a stretch: each (samples,), float32 in [-1, 1], 16 kHz. Raises EngineError and ValueError."""
         texts = [Hypothesis("") for _ in batch]
-        loud = [row for row, audio in enumerate(batch) if _audible(audio)]
+        loud = [row for row, audio in enumerate(batch) if is_audible(audio)]
         lengths = {self.canonical_samples(len(audio)) for audio in batch}
         if len(lengths) > 1:
             raise ValueError(f"a batch must share one canonical length, not {sorted(lengths)} samples")
@@ -107,10 +104,6 @@ class MoonshineRecognizer(Recognizer):
         if is_invented(text, spoken.probabilities):
             return Hypothesis("", tokens=tokens)
         return Hypothesis(text, words, tokens)
-
-
-def _audible(audio: Pcm) -> bool:
-    return len(audio) > 0 and float(np.max(np.abs(audio))) > _QUIET
 
 
 def _padded(batch: Sequence[Pcm], samples: int) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""An engine by the name of the function that makes it: one that a user brings along, or Voxflow's own by a short name."""
+"""An engine by the name of the function that makes it, a user's own, or by the short name of one of Voxflow's."""
 
 from collections.abc import Callable
 from importlib import import_module
