@@ -1,6 +1,7 @@
 """The sessions operator: state, timers and side outputs around the domain's session."""
 
 import pickle
+import threading
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -11,12 +12,13 @@ import pytest
 
 from pipeline.domain.types import InferenceRequest, Received, RequestKind, SegmentClosed, SessionEnded
 from pipeline.domain.usage import UsageTotals, totals_of
+from pipeline.engines.base import EngineSettings
 from pipeline.flink.hops import packed
 from pipeline.flink.outputs import DEAD_LETTERS, MARKERS, USAGE
-from pipeline.flink.session_function import SessionFunction
+from pipeline.flink.session_function import SessionFunction, load_ports
 from pipeline.flink.settings import JobSettings
 from pipeline.observability.metrics import PARTIALS_WITHHELD, SESSIONS_LIVE
-from tests.domain.helpers import BROKEN, PORTS, STARTED_AT_MS, chunks_of, received, talk, timeless
+from tests.domain.helpers import BROKEN, PORTS, STARTED_AT_MS, EnergyDetector, chunks_of, received, talk, timeless
 from tests.flink.harness import KeyedState, Operator
 
 SENTENCE = talk("silence 300", "speech 1500", "silence 900", "speech 700", "silence 700")
@@ -211,3 +213,15 @@ def test_the_state_of_an_open_segment_is_appended_to_not_written_anew() -> None:
     kept = state.values["s", "audio"]
     send(sessions, chunks[80])
     assert state.values["s", "audio"][:-1] == kept
+
+
+def test_the_detector_is_loaded_by_a_thread_of_pythons_own() -> None:
+    """A native module that one of pemja's threads imports first may wait for the interpreter's lock for ever."""
+    loaders: list[threading.Thread] = []
+
+    def load(_: EngineSettings) -> type[EnergyDetector]:
+        loaders.append(threading.current_thread())
+        return EnergyDetector
+
+    assert load_ports(JobSettings(), load).make_detector is EnergyDetector
+    assert loaders != [threading.current_thread()]
