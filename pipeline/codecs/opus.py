@@ -176,7 +176,7 @@ def _checked(result: int, packet: bytes) -> int:
 
 def _address(samples: Pcm16) -> int:
     """Where the array's memory begins; its ``ctypes`` attribute says the same at four times the cost."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(samples)) if samples.size else 0
+    return ctypes.addressof(ctypes.c_char.from_buffer(samples.data)) if samples.size else 0
 
 
 @cache
