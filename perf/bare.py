@@ -1,7 +1,7 @@
 """What could the engine do if there were nothing around it?
 
-It gets the stretches that the pipeline has recognised as finals, all at once: one by one in one thread, in batches in one
-thread, and in batches in two threads on the cores that the pipeline has.
+It gets the stretches that the pipeline has recognised as finals, all at once: one by one in one thread, in batches in
+one thread, and in batches in two threads on the cores that the pipeline has.
 """
 
 import json

@@ -42,7 +42,7 @@ GRACE_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A script below perf/, what it writes below perf/results/, its arguments, and the minutes it should and may take."""
+    """A script, named as what it writes below perf/results/, and the minutes that it should take."""
 
     name: str
     module: str

@@ -6,6 +6,7 @@ Prints one JSON object; perf/cold_start.py runs it.
 import json
 import os
 import time
+from itertools import pairwise
 
 STARTED_S = time.perf_counter()
 
@@ -24,7 +25,7 @@ def main() -> None:
     recognizer.recognize([samples])
     moments_s = (STARTED_S, imported_s, loaded_s, warm_s, time.perf_counter())
     names = ("imports_ms", "load_ms", "warm_up_ms", "first_recognition_ms")
-    spans = zip(moments_s, moments_s[1:], strict=False)
+    spans = pairwise(moments_s)
     print(json.dumps({name: round(1000 * (to - since)) for name, (since, to) in zip(names, spans, strict=True)}))
 
 
