@@ -1,0 +1,89 @@
+"""How fast is a backlog worked off, next to the bare engine with as many workers on the same cores?
+
+Whole sessions are there at once, as after an outage; the bare engine gets the same stretches.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from perf.bare import batched, run
+from perf.job import TASK_MANAGER, MeasuredJob, engine_work, measured_job
+from perf.live import play
+from perf.speech import Corpus, Voice
+from perf.stretches import stretches_of
+from pipeline.client.machine import machine
+from pipeline.engines.base import EngineSettings, load_recognizer
+from pipeline.errors import VoxflowError
+
+RESULTS: Final = Path(__file__).parent / "results" / "backlog.json"
+CHUNK_MS: Final = 100
+SECONDS: Final = 40.0
+
+
+@click.command()
+@click.argument("folder", envvar="VOXFLOW_SPEECH", default="../shared/speech/dev", type=click.Path(path_type=Path))
+@click.option("--sessions", type=click.IntRange(1), default=24, show_default=True, help="Each speaks for 40 s.")
+def main(folder: Path, sessions: int) -> None:
+    """Publish sessions at once, time their finals, then time the bare engine; writes perf/results/backlog.json.
+
+    \b
+    Examples:
+      python -m perf.backlog                 16 minutes of audio, about two minutes
+      python -m perf.backlog --sessions 90   an hour of audio
+    """
+    corpus = Corpus.found_in(folder)
+    voices = [corpus.voice(number, SECONDS, 1.0) for number in range(sessions)]
+    try:
+        with measured_job(click.echo) as job:
+            play(job.kafka, voices[:4], CHUNK_MS, live=False)
+            found = worked_off(job, voices)
+        found |= bare(voices)
+    except VoxflowError as error:
+        raise click.ClickException(str(error)) from error
+    found["ratio"] = round(found["bare_s"] / found["last_final_s"], 3)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({"machine": machine(), "speech": corpus.name, **found}, indent=2) + "\n")
+    click.echo(json.dumps(found, indent=2))
+    click.echo(f"written to {RESULTS}")
+
+
+def worked_off(job: MeasuredJob, voices: list[Voice]) -> dict[str, Any]:
+    """From the first chunk that is sent to the last final."""
+    audio_s = sum(voice.lasts_ms for voice in voices) / 1000
+    for voice in voices:
+        voice.chunks(CHUNK_MS)
+    counted, cpu, began_ms = job.counters(), job.cpu(), time.time_ns() // 1_000_000
+    played = play(job.kafka, voices, CHUNK_MS, live=False)
+    cores = job.cpu().since(cpu)
+    first_ms = min(one.transcript.times.received_at_ms or began_ms for one in played.arrivals)
+    last_ms = max(one.at_ms for one in played.arrivals if one.transcript.is_final)
+    took_s = (last_ms - first_ms) / 1000
+    return {
+        "sessions": len(voices),
+        "audio_s": round(audio_s, 1),
+        "last_final_s": round(took_s, 2),
+        "audio_s_per_s": round(audio_s / took_s, 2),
+        "audio_s_per_core_s": round(audio_s / (played.took_s * cores[TASK_MANAGER]), 2),
+        "finals": sum(one.transcript.is_final for one in played.arrivals),
+        "engine": engine_work(counted, job.counters()),
+        "cores_busy": cores,
+    }
+
+
+def bare(voices: list[Voice]) -> dict[str, Any]:
+    """The same stretches, all known beforehand, with the job's number of workers."""
+    settings = EngineSettings.from_environ(os.environ)
+    recognizer = load_recognizer(settings)
+    recognizer.warm_up()
+    stretches = stretches_of(voices)
+    spent = run(recognizer, batched(recognizer, stretches, settings.batch_size), settings.workers)
+    return {"bare_stretches": len(stretches), "bare_workers": settings.workers, "bare_s": round(spent.wall_s, 2)}
+
+
+if __name__ == "__main__":
+    main()
