@@ -49,18 +49,25 @@ def load_ports(settings: JobSettings) -> Ports:
         return Ports(make_decoder, own_thread.submit(load_detector, settings.engine).result())
 
 
+def as_it_is(request: InferenceRequest) -> Any:
+    """A request leaves as itself, where nobody keys it by its lane."""
+    return request
+
+
 class SessionFunction(KeyedProcessFunction):
-    """Packed chunks in; inference requests out; markers, dead letters and usage aside."""
+    """Packed chunks in; inference requests, as ``give`` makes them, out; markers, dead letters and usage aside."""
 
     def __init__(
         self,
         settings: JobSettings,
         load_ports: Callable[[JobSettings], Ports] = load_ports,
         clock: Clock = wall_clock_ms,
+        give: Callable[[InferenceRequest], Any] = as_it_is,
     ) -> None:
         self._settings = settings
         self._load_ports = load_ports
         self._clock = clock
+        self._give = give
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self._ports = self._load_ports(self._settings)
@@ -168,7 +175,7 @@ class SessionFunction(KeyedProcessFunction):
         for action in actions:
             match action:
                 case InferenceRequest():
-                    yield action
+                    yield self._give(action)
                 case Rejected(received, error):
                     session_id = received.chunk.session_id
                     letter = dead_letter(received.raw, received.source, error, session_id, self._clock())
