@@ -42,6 +42,11 @@ class Played:
     lagged_s: float
     late_ms: float
 
+    @property
+    def began_ms(self) -> int:
+        """The start of ``took_s``, wall clock; of a load that is not live, just before its first chunk is sent."""
+        return self.arrivals[-1].at_ms - round(1000 * self.took_s)
+
 
 def play(kafka: KafkaSettings, voices: Sequence[Voice], chunk_ms: int, *, live: bool = True) -> Played:
     """All voices at once, in real time, or with ``live`` false as fast as they can be sent. Raises SetupError."""
