@@ -87,13 +87,15 @@ def played(kafka: KafkaSettings) -> tuple[list[Arrival], Start]:
 
 
 def first_figures(arrivals: Sequence[Arrival], start_at_ms: int) -> dict[str, Any]:
-    """Milliseconds: what the first request took in queue and engine, the waits for the first partial and final text."""
+    """Milliseconds: the first request in queue and engine, the first final in the engine alone, and a listener's waits."""
     texts = [one for one in arrivals if one.transcript.times.requested_at_ms and one.transcript.times.recognised_at_ms]
     times = min((one.transcript.times for one in texts), key=lambda one: one.requested_at_ms)
     waited = waits(arrivals, {one.transcript.session_id: start_at_ms for one in arrivals})
     first_final = next(one for one in arrivals if one.transcript.is_final)
+    of_final = first_final.transcript.times
     return {
         "first_recognition_ms": times.recognised_at_ms - times.requested_at_ms,
+        "first_final_engine_ms": of_final.recognised_at_ms - of_final.started_at_ms,
         "first_partial_ms": waited.first_partial_ms[0] if waited.first_partial_ms else None,
         "first_final_ms": final_wait_ms(first_final, start_at_ms),
     }
