@@ -107,7 +107,7 @@ def texts_by_session(segments: Segments) -> dict[str, str]:
 
 def _cut(finals: Sequence[Shown]) -> list[bool]:
     """Whether the next segment of the session begins where this one ends."""
-    nexts = [*finals[1:], None]
+    nexts = [*finals, None][1:]
     return [
         after is not None and after.session == one.session and after.start_ms <= one.end_ms
         for one, after in zip(finals, nexts, strict=True)
