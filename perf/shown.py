@@ -51,10 +51,15 @@ def shown(arrivals: Iterable[Arrival], started_at_ms: Mapping[str, int]) -> list
 
 
 def by_segment(texts: Iterable[Shown]) -> Segments:
-    """The segments of all sessions, those of a session one after another."""
+    """The segments of all sessions, those of a session one after another.
+
+    What comes after a final is left out, as listeners do: partials are read from another topic and may be overtaken.
+    """
     found: dict[tuple[str, int], list[Shown]] = defaultdict(list)
     for one in texts:
-        found[one.session, one.segment].append(one)
+        segment = found[one.session, one.segment]
+        if not (segment and segment[-1].is_final):
+            segment.append(one)
     return [found[key] for key in sorted(found)]
 
 
