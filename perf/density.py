@@ -66,9 +66,9 @@ class Cast:
         self.texts.setdefault(number, set()).add(text)
 
     @property
-    def changed(self) -> int:
-        """Voices whose text was not the same under every load."""
-        return sum(len(found) > 1 for found in self.texts.values())
+    def changed(self) -> dict[int, list[str]]:
+        """The texts of voices that had not the same under every load."""
+        return {number: sorted(found) for number, found in self.texts.items() if len(found) > 1}
 
 
 @click.command()
@@ -115,7 +115,8 @@ def searched(job: MeasuredJob, cast: Cast, first: int, runs: int) -> dict[str, A
         "knee": held,
         "is_bounded": not all(tried.values()),
         "sessions_per_core": round(held / len(os.sched_getaffinity(0)), 2),
-        "voices_whose_text_changed_with_the_load": cast.changed,
+        "voices_whose_text_changed_with_the_load": len(cast.changed),
+        "changed_texts": cast.changed,
         "cases": [cases[count] for count in sorted(cases)],
     }
 
@@ -185,7 +186,13 @@ def engine_texts(corpus: Corpus, wanted: set[int]) -> dict[int, str]:
 
 def conclude(corpus: Corpus, found: Mapping[str, Any]) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
-    record = {"machine": machine(), "speech": corpus.name, "chunk_ms": CHUNK_MS, "loads": found}
+    record = {
+        "machine": machine(),
+        "speech": corpus.name,
+        "chunk_ms": CHUNK_MS,
+        "client_niceness": os.getpriority(os.PRIO_PROCESS, 0),
+        "loads": found,
+    }
     RESULTS.write_text(json.dumps(record, indent=2, default=_plain) + "\n")
     Console(width=160).print(table(found))
     click.echo(f"written to {RESULTS}")

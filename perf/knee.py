@@ -19,6 +19,13 @@ def served(final_p95_ms: float | None, silence_p95_ms: float | None) -> bool:
     return final_p95_ms <= FINAL_LIMIT_MS and silence_p95_ms <= SILENCE_LIMIT_MS
 
 
+def keeps_up(taken_late_p95_ms: float | None, silence_p95_ms: float | None) -> bool:
+    """Whether audio is taken while it is fresh and news come in time, however late finals may be."""
+    if taken_late_p95_ms is None or silence_p95_ms is None:
+        return False
+    return taken_late_p95_ms <= FINAL_LIMIT_MS and silence_p95_ms <= SILENCE_LIMIT_MS
+
+
 def knee(tried: Tried) -> int:
     """The most sessions that were served with none fewer that were not; 0 where there are none."""
     fewest_failed = min((load for load, good in tried.items() if not good), default=None)

@@ -51,10 +51,15 @@ def shown(arrivals: Iterable[Arrival], started_at_ms: Mapping[str, int]) -> list
 
 
 def by_segment(texts: Iterable[Shown]) -> Segments:
-    """The segments of all sessions, those of a session one after another."""
+    """The segments of all sessions, those of a session one after another.
+
+    What comes after a final is left out, as listeners do: partials are read from another topic and may be overtaken.
+    """
     found: dict[tuple[str, int], list[Shown]] = defaultdict(list)
     for one in texts:
-        found[one.session, one.segment].append(one)
+        segment = found[one.session, one.segment]
+        if not (segment and segment[-1].is_final):
+            segment.append(one)
     return [found[key] for key in sorted(found)]
 
 
@@ -107,7 +112,7 @@ def texts_by_session(segments: Segments) -> dict[str, str]:
 
 def _cut(finals: Sequence[Shown]) -> list[bool]:
     """Whether the next segment of the session begins where this one ends."""
-    nexts = [*finals[1:], None]
+    nexts = [*finals, None][1:]
     return [
         after is not None and after.session == one.session and after.start_ms <= one.end_ms
         for one, after in zip(finals, nexts, strict=True)

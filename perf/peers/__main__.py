@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from perf.knee import FINAL_LIMIT_MS, knee, next_load, served
+from perf.knee import keeps_up, knee, next_load, served
 from perf.peers import moonshine, whisper
 from perf.peers.stream import PeerStream, Run, run
 from perf.shown import by_segment, final_waits_ms, first_text_waits_ms, flicker, silences_ms, texts_by_session
@@ -65,7 +65,10 @@ def main(folder: Path, seconds: float) -> None:
 
 
 def result(peer: Peer, corpus: Corpus, voices: Sequence[Voice], cores: int) -> dict[str, Any]:
-    """One session first, which tells what it costs; then more, until it is too many."""
+    """One session first, which tells what it costs; then more, until the peer does not keep up.
+
+    Its finals may be late: by its own design they wait for its next update.
+    """
     try:
         open_stream = peer.opener()
     except SetupError as error:
@@ -73,16 +76,18 @@ def result(peer: Peer, corpus: Corpus, voices: Sequence[Voice], cores: int) -> d
         return {"skipped": str(error)}
     cases = {1: measured(peer, open_stream, corpus, voices[:1])}
     while len(cases) < peer.runs + 1:
-        tried = {count: case["served"] for count, case in cases.items() if count > 1 or not case["served"]}
+        tried = {count: case["keeps_up"] for count, case in cases.items() if count > 1 or not case["keeps_up"]}
         count = next_load(tried, peer.first, MOST)
         if count is None or count in cases:
             break
         cases[count] = measured(peer, open_stream, corpus, voices[:count])
-    held = knee({count: case["served"] for count, case in cases.items()})
+    held = knee({count: case["keeps_up"] for count, case in cases.items()})
+    in_time = knee({count: case["served"] for count, case in cases.items()})
     return {
         "audio_s_per_core_s": cases[1]["audio_s_per_core_s"],
         "knee": held,
         "sessions_per_core": round(held / cores, 2),
+        "sessions_per_core_with_finals_in_time": round(in_time / cores, 2),
         "cases": [cases[count] for count in sorted(cases)],
     }
 
@@ -92,7 +97,7 @@ def measured(
 ) -> dict[str, Any]:
     """One run of so many voices."""
     case = figures(run(open_stream, voices), corpus, voices)
-    judgement = "in time" if case["served"] else "too late"
+    judgement = "in time" if case["served"] else "finals late" if case["keeps_up"] else "too late"
     final, unchanged = case["final_ms"]["p95"], case["nothing_new_for_ms"]["p95"]
     click.echo(f"{peer.name}: {len(voices)} sessions, {judgement}; finals p95 {final}, nothing new p95 {unchanged} ms")
     return case
@@ -105,10 +110,11 @@ def figures(ran: Run, corpus: Corpus, voices: Sequence[Voice]) -> dict[str, Any]
     late_ms = percentiles(ran.late_ms)
     texts = texts_by_session(segments)
     errors = [word_errors(corpus.reference(voice), texts.get(f"voice-{voice.number}", "")) for voice in voices]
-    in_time = late_ms["p95"] is not None and late_ms["p95"] <= FINAL_LIMIT_MS
+    follows = keeps_up(late_ms["p95"], unchanged_ms["p95"])
     return {
         "sessions": len(voices),
-        "served": served(finals_ms["p95"], unchanged_ms["p95"]) and in_time,
+        "keeps_up": follows,
+        "served": follows and served(finals_ms["p95"], unchanged_ms["p95"]),
         "finals": len(final_waits_ms(segments)),
         "final_ms": finals_ms,
         "first_partial_ms": percentiles(first_text_waits_ms(segments)),

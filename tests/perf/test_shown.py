@@ -55,6 +55,11 @@ def test_texts_are_gathered_by_session_and_segment() -> None:
     assert [[one.at_ms for one in segment] for segment in by_segment(seen)] == [[3], [2], [1, 4]]
 
 
+def test_a_partial_that_comes_after_its_final_is_not_shown() -> None:
+    seen = [text(1), text(2, "hello there.", is_final=True), text(3, "hello th")]
+    assert [[one.at_ms for one in segment] for segment in by_segment(seen)] == [[1, 2]]
+
+
 def test_only_segments_within_the_steady_time_count() -> None:
     segments = [[text(1, start_ms=900)], [text(2, start_ms=1_000, end_ms=2_000)], [text(3, end_ms=2_001)]]
     assert within(segments, 1_000, 2_000) == [segments[1]]
