@@ -87,7 +87,7 @@ def played(kafka: KafkaSettings) -> tuple[list[Arrival], Start]:
 
 
 def first_figures(arrivals: Sequence[Arrival], start_at_ms: int) -> dict[str, Any]:
-    """Milliseconds: the first request in queue and engine, the first final in the engine alone, and a listener's waits."""
+    """Milliseconds: the first request in queue and engine, the first final in the engine, and a listener's waits."""
     texts = [one for one in arrivals if one.transcript.times.requested_at_ms and one.transcript.times.recognised_at_ms]
     times = min((one.transcript.times for one in texts), key=lambda one: one.requested_at_ms)
     waited = waits(arrivals, {one.transcript.session_id: start_at_ms for one in arrivals})
