@@ -72,8 +72,7 @@ def measured_job(report: Report) -> Iterator[MeasuredJob]:
 def step_forward() -> None:
     """Puts this thread, and those it starts from now on, before the servers where the system allows it.
 
-    A client that waits for a core behind the servers would blame its own wait on them; listeners have machines of their
-    own.
+    A client that waits for a core behind the servers would blame its own wait on them; listeners have other machines.
     """
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, CLIENT_NICENESS)

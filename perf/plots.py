@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -57,11 +57,18 @@ def draw(density: Mapping[str, Any], peers: Mapping[str, Any]) -> None:
     axes.axhline(FINAL_LIMIT_MS, color="grey", linewidth=0.8)
     axes.set(xlabel=f"live sessions on {density['machine']['cores']} cores (broad line: the knee)", xscale="log",
              ylabel="end of speech to final text, ms", ylim=(0, LONGEST_MS))  # fmt: skip
-    axes.xaxis.set_major_formatter("{x:g}")
+    counts = sorted({count for loads in (density["loads"], peers["peers"]) for count in sessions_of(loads.values())})
+    axes.set_xticks(counts, labels=map(str, counts))
+    axes.minorticks_off()
     axes.legend(fontsize="small")
     path = RESULTS / "density.svg"
     figure.savefig(path, metadata={"Date": None})
     click.echo(f"written to {path}")
+
+
+def sessions_of(searches: Iterable[Mapping[str, Any]]) -> list[int]:
+    """Every load that was tried."""
+    return [case["sessions"] for search in searches for case in search.get("cases", ())]
 
 
 def line(cases: Sequence[Mapping[str, Any]], percentile: str) -> tuple[list[int], list[float]]:
