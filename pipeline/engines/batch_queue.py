@@ -154,11 +154,14 @@ class BatchQueue:
             return spared
         return self.next_batch(1, now_ms)
 
-    def next_batch(self, size: int, now_ms: int) -> list[Waiting]:
-        """Takes out at most ``size`` requests of one canonical length, the most urgent first; none if none is ready."""
+    def next_batch(self, size: int, now_ms: int, *, urgent_only: bool = False) -> list[Waiting]:
+        """Takes out at most ``size`` requests of one canonical length, the most urgent first; none if none is ready.
+
+        ``urgent_only``: no batch that is of partials alone.
+        """
         ready = (one for one in self._ranked if one.ready_at_ms <= now_ms)
         first = next(ready, None)
-        if first is None:
+        if first is None or (urgent_only and first.is_partial):
             return []
         fitting = (one for one in ready if one.samples == first.samples and not one.goes_alone)
         batch = [first, *islice(fitting, 0 if first.goes_alone else size - 1)]

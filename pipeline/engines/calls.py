@@ -67,6 +67,11 @@ class Calls:
         """How many are waited for."""
         return len(self._running)
 
+    @property
+    def of_partials(self) -> int:
+        """How many are waited for by nobody but partials."""
+        return sum(call.batch[0].is_partial for call in self._running)
+
     def begin(
         self,
         batch: Sequence[Waiting],

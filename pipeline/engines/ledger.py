@@ -59,6 +59,7 @@ class Ledger:
         self._retried: defaultdict[int, dict[int, Retried]] = defaultdict(dict)
         self._counters = BatchCounters()
         self._meter = LoadMeter(settings.workers)
+        self._most_for_partials = max(1, settings.workers - 1)
         self._unfinished = 0
 
     @property
@@ -104,7 +105,9 @@ class Ledger:
         may_try = self.abandoned < MOST_ABANDONED  # another hang would end the process, which the fallback keeps going
         if not self._router.serves_partials(now_ms, may_try=may_try):
             self._forget(self._queue.drop_partials())
-        batch, role = self._router.next_batch(self._queue, now_ms, may_try=may_try)
+        # Whoever takes a partial cannot be called back when a final comes: somebody stays free for it.
+        urgent_only = self._calls.of_partials >= self._most_for_partials
+        batch, role = self._router.next_batch(self._queue, now_ms, may_try=may_try, urgent_only=urgent_only)
         if not batch:
             return None
         chosen = fallback if fallback is not None and role is Role.FALLBACK else engine

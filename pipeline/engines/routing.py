@@ -30,14 +30,16 @@ class Router:
         """Whether the fallback answers, but for trials."""
         return self._breaker is not None and not self._breaker.is_closed
 
-    def next_batch(self, queue: BatchQueue, now_ms: int, *, may_try: bool) -> tuple[list[Waiting], Role]:
+    def next_batch(
+        self, queue: BatchQueue, now_ms: int, *, may_try: bool, urgent_only: bool
+    ) -> tuple[list[Waiting], Role]:
         """Takes a batch out of the queue, none if none is ready, and says whose it is.
 
         ``may_try``: whether a trial may be risked, which might hang. The queue should hold no partials unless one is
-        wanted (``serves_partials``).
+        wanted (``serves_partials``). ``urgent_only``: no batch that is of partials alone.
         """
         if not self.is_open:
-            batch = queue.next_batch(self._batch_size, now_ms)
+            batch = queue.next_batch(self._batch_size, now_ms, urgent_only=urgent_only)
             return batch, self._role(batch, Role.ORDINARY)
         if not self._wants_trial(now_ms, may_try=may_try):
             return queue.next_batch(1, now_ms), Role.FALLBACK

@@ -230,3 +230,30 @@ def test_whatever_the_engine_does_each_request_is_completed_once_and_finals_with
     assert all(one.result is not None for one in done if one.request.kind is not PARTIAL)
     texts = {one.request.segment: one.result.hypothesis for one in done if one.result and not one.result.error}
     assert texts == {segment: spell(samples_of(came[segment])) for segment in texts}
+
+
+def test_partials_never_take_the_last_worker() -> None:
+    settings = replace(SETTINGS, workers=2, batch_size=1)
+    made = ledger(*(request(PARTIAL, session=name) for name in "ab"), settings=settings)
+    assert made.next_call(ENGINE, now_ms=0) is not None
+    assert made.next_call(ENGINE, now_ms=0) is None
+    made.submit(request(FINAL, session="c"), ENGINE, now_ms=0)
+    final = made.next_call(ENGINE, now_ms=0)
+    assert final is not None
+    assert [one.request.session_id for one in final.batch] == ["c"]
+
+
+def test_the_next_partial_goes_when_the_one_before_it_is_done() -> None:
+    settings = replace(SETTINGS, workers=2, batch_size=1)
+    made = ledger(*(request(PARTIAL, session=name) for name in "ab"), settings=settings)
+    first = made.next_call(ENGINE, now_ms=0)
+    assert first is not None
+    made.settle(first, fine(first), now_ms=10)
+    second = made.next_call(ENGINE, now_ms=10)
+    assert second is not None
+    assert [one.request.session_id for one in second.batch] == ["b"]
+
+
+def test_an_only_worker_takes_partials_too() -> None:
+    made = ledger(request(PARTIAL), settings=replace(SETTINGS, workers=1))
+    assert made.next_call(ENGINE, now_ms=0) is not None
