@@ -32,11 +32,8 @@ format: $(READY)  ## bring the code into its usual form
 	@.venv/bin/ruff check --fix --quiet .
 	@.venv/bin/ruff format .
 
-bench: $(READY)  ## measure the engine, word error rate, latency and delivery, one after the other (about 20 minutes)
-	.venv/bin/python -m perf.engine ../shared/speech/dev
-	.venv/bin/python perf/wer.py
-	.venv/bin/python perf/latency.py
-	.venv/bin/python perf/delivery.py
+bench: $(READY)  ## measure it all, next to its peers; figures, plots and a table in perf/results (under half an hour)
+	@.venv/bin/python -m perf.bench
 
 soak: $(READY)  ## let sessions come and go for ten minutes, look for leaks (longer: .venv/bin/python -m tests.soak --help)
 	@.venv/bin/python -m tests.soak

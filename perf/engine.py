@@ -1,4 +1,4 @@
-"""What do the engine and the detector cost, and does a text ever depend on its batch?
+"""What do the engine and the detector cost, and does a text ever depend on its batch or its draft?
 
 Times are CPU time of the one thread that runs the model, so that other work on the machine moves them little; see
 docs/engine.md for results.
@@ -15,9 +15,10 @@ import numpy as np
 import soundfile
 
 from perf.wer import recordings
+from pipeline.domain.cadence import CadenceSettings, Load
 from pipeline.domain.ports import DetectorFactory, Recognizer
 from pipeline.domain.scoring import pooled, word_errors
-from pipeline.domain.types import SAMPLE_RATE_HZ, Hypothesis, Pcm
+from pipeline.domain.types import SAMPLE_RATE_HZ, SAMPLES_PER_MS, Hypothesis, Pcm
 from pipeline.engines.base import EngineSettings, load_detector, load_recognizer
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ def main(folder: Path) -> None:
     recognizer.warm_up()
     say_errors(recognizer, [one.reference for one in spoken], audio)
     say_changes(recognizer, audio)
+    say_drafts(recognizer, audio)
     say_speed(recognizer, audio)
     say_detector(load_detector(EngineSettings()), np.concatenate(audio))
 
@@ -64,11 +66,36 @@ def say_changes(recognizer: Recognizer, audio: Sequence[Pcm]) -> None:
     click.echo(f"alone against batches of up to 8: {changed}")
 
 
+def say_drafts(recognizer: Recognizer, audio: Sequence[Pcm]) -> None:
+    """Every utterance as a session asks for it, partial by partial, plain and with the hypothesis before as a draft."""
+    plain_s = drafted_s = 0.0
+    changed = {"texts": 0, "hypotheses": 0, "of": 0}
+    for one in audio:
+        before: tuple[int, ...] = ()
+        for stretch in (one[:samples] for samples in asked_samples(len(one))):
+            spent_s, plain = cpu_s(lambda stretch=stretch: recognizer.recognize([stretch]))
+            plain_s += spent_s
+            spent_s, drafted = cpu_s(lambda stretch=stretch, before=before: recognizer.recognize([stretch], [before]))
+            drafted_s += spent_s
+            compare(plain, drafted, changed)
+            before = drafted[0].tokens
+    click.echo(f"with a draft against without: {changed}; {plain_s:.1f} s without, {drafted_s:.1f} s with")
+
+
+def asked_samples(whole: int) -> list[int]:
+    """The lengths at which an utterance of so many samples is recognised while engines are busy, the final one last."""
+    pace = CadenceSettings().paces[Load.BUSY]
+    lengths = [pace.next_ms(0) * SAMPLES_PER_MS]
+    while lengths[-1] < whole:
+        lengths.append(pace.next_ms(lengths[-1] // SAMPLES_PER_MS) * SAMPLES_PER_MS)
+    return [*lengths[:-1], whole]
+
+
 def compare(alone: Sequence[Hypothesis], together: Sequence[Hypothesis], changed: dict[str, int]) -> None:
     for one, other in zip(alone, together, strict=True):
         changed["of"] += 1
         changed["texts"] += one.text != other.text
-        changed["hypotheses"] += one != other
+        changed["hypotheses"] += one != other or one.tokens != other.tokens
 
 
 def say_speed(recognizer: Recognizer, audio: Sequence[Pcm]) -> None:

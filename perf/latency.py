@@ -4,89 +4,88 @@ Live sessions are played in real time through Kafka and the job; perf/README.md 
 """
 
 import json
-import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from pipeline.adapters.audio_files import ChunkPlan, chunks_of_file
-from pipeline.cli.borrowed import borrowed_job
-from pipeline.client.exchange import kafka_transcriber
-from pipeline.client.latency import Arrival, stage_waits, waits
+from perf.job import SILENCE_MS, measured_job
+from perf.live import play
+from perf.shown import by_segment, final_waits_ms, first_text_waits_ms, flicker, shown, silences_ms
+from perf.speech import Corpus, Voice
+from pipeline.client.latency import Arrival, stage_waits
 from pipeline.client.machine import machine
-from pipeline.client.pacing import Start, merged, paced
-from pipeline.client.recordings import TWO_CITIES, recording
-from pipeline.client.sessions import arriving, now, unique_session_id
 from pipeline.config import KafkaSettings
 from pipeline.domain.scoring import percentiles
-from pipeline.domain.types import AudioChunk
 from pipeline.errors import VoxflowError
 
-PATIENCE_S: Final = 60.0
-STAGGER_MS: Final = 1_370
-"""Sessions start so far apart: people do not pause in step, nor would their audio be the same at any moment."""
-
 RESULTS: Final = Path(__file__).parent / "results" / "latency.json"
+USUAL_HALF: Final = 4
+"""Sessions of a half load where no density was measured."""
 
 
 @click.command()
-@click.option("--sessions", multiple=True, type=click.IntRange(1), default=(1, 2, 4), show_default=True)
-@click.option("--chunk-ms", multiple=True, type=click.IntRange(20, 1000), default=(100, 40, 20), show_default=True)
-@click.option("--file", "path", type=click.Path(path_type=Path), help="What all say; else 44 s of a novel.")
-def main(sessions: tuple[int, ...], chunk_ms: tuple[int, ...], path: Path | None) -> None:
+@click.argument("folder", envvar="VOXFLOW_SPEECH", default="../shared/speech/dev", type=click.Path(path_type=Path))
+@click.option("--sessions", multiple=True, type=click.IntRange(1), help="Several times for several runs; else 1, half.")
+@click.option("--chunk-ms", multiple=True, type=click.IntRange(20, 1000), default=(20, 40), show_default=True)
+@click.option("--seconds", type=click.FloatRange(10), default=40.0, show_default=True, help="How long each run lasts.")
+def main(folder: Path, sessions: tuple[int, ...], chunk_ms: tuple[int, ...], seconds: float) -> None:
     """Play live sessions through the local stack and write perf/results/latency.json.
+
+    Half load is half of the sessions that perf/results/density.json found to be carried, 4 without it.
 
     \b
     Examples:
-      python perf/latency.py                                    all sizes, about seven minutes
-      python perf/latency.py --sessions 1 --chunk-ms 100        one run of 44 s
+      python -m perf.latency                                    1 and half load, about four minutes
+      python -m perf.latency --sessions 1 --chunk-ms 100        one run of 40 s
     """
-    cases = [(count, duration_ms) for duration_ms in chunk_ms for count in sessions]
+    half = half_load(RESULTS.with_name("density.json"))
+    counts = sessions or tuple(sorted({1, half}))
+    corpus = Corpus.found_in(folder)
+    voices = [corpus.voice(number, seconds, 1.0) for number in range(max(counts))]
     try:
-        with borrowed_job(click.echo) as kafka:
-            found = [measured(kafka, path or recording(TWO_CITIES), *case) for case in track(cases, "playing")]
+        with measured_job(click.echo) as job:
+            measured(job.kafka, voices[:1], chunk_ms[0])
+            found = [measured(job.kafka, voices[:count], ms) for ms in chunk_ms for count in counts]
     except VoxflowError as error:
         raise click.ClickException(str(error)) from error
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": machine(), "cases": found}, indent=2) + "\n")
-    Console().print(table(found))
+    record = {"machine": machine(), "silence_ms": SILENCE_MS, "half_load": half, "speech": corpus.name, "cases": found}
+    RESULTS.write_text(json.dumps(record, indent=2) + "\n")
+    Console(width=120).print(table(found))
     click.echo(f"written to {RESULTS}")
 
 
-def measured(kafka: KafkaSettings, path: Path, count: int, chunk_ms: int) -> dict[str, Any]:
-    """Percentiles of one run of ``count`` sessions, in milliseconds."""
-    session_ids = [unique_session_id("latency") for _ in range(count)]
-    arrivals: list[Arrival] = []
-    with kafka_transcriber(kafka, session_ids, PATIENCE_S) as transcriber:
-        start = now()
-        starts = {one: start.at_ms + number * STAGGER_MS for number, one in enumerate(session_ids)}
-        chunks = staggered(path, starts, start, chunk_ms)
-        with closing(arriving(transcriber(chunks))) as live:
-            arrivals.extend(live)
-    return {"sessions": count, "chunk_ms": chunk_ms, **summary(arrivals, starts)}
+def half_load(density: Path) -> int:
+    """Half of the sessions at the knee, at least 1."""
+    if not density.exists():
+        return USUAL_HALF
+    return max(1, int(json.loads(density.read_text())["loads"]["continuous"]["knee"]) // 2)
 
 
-def staggered(path: Path, starts: dict[str, int], start: Start, chunk_ms: int) -> Iterator[AudioChunk]:
-    """The recording as one session for each id in ``starts``, beginning at its moment."""
-    plan = ChunkPlan(chunk_ms=chunk_ms)
-    sources = [chunks_of_file(path, session_id, plan, at_ms) for session_id, at_ms in starts.items()]
-    return paced(merged(sources), start, chunk_ms, time.monotonic, time.sleep)
+def measured(kafka: KafkaSettings, voices: Sequence[Voice], chunk_ms: int) -> dict[str, Any]:
+    """Percentiles of one run, in milliseconds."""
+    click.echo(f"playing {len(voices)} sessions in chunks of {chunk_ms} ms")
+    for voice in voices:
+        voice.chunks(chunk_ms)
+    played = play(kafka, voices, chunk_ms)
+    return {"sessions": len(voices), "chunk_ms": chunk_ms, **summary(played.arrivals, played.starts_ms)}
 
 
-def summary(arrivals: Sequence[Arrival], starts: dict[str, int]) -> dict[str, Any]:
+def summary(arrivals: Sequence[Arrival], starts_ms: Mapping[str, int]) -> dict[str, Any]:
     """Waits and stages of finals, and the wait for first partials: percentiles in milliseconds."""
-    waited = waits(arrivals, starts)
+    segments = by_segment(shown(arrivals, starts_ms))
+    finals_ms = final_waits_ms(segments)
     return {
-        "finals": len(waited.final_ms),
-        "first_partial_ms": percentiles(waited.first_partial_ms),
-        "final_ms": percentiles(waited.final_ms),
+        "finals": len(finals_ms),
+        "first_partial_ms": percentiles(first_text_waits_ms(segments)),
+        "final_ms": percentiles(finals_ms),
+        "nothing_new_for_ms": percentiles(silences_ms(segments)),
+        "flicker": flicker(segments),
         "stages_ms": stages(arrival for arrival in arrivals if arrival.transcript.is_final),
     }
 
@@ -101,15 +100,15 @@ def stages(arrivals: Iterable[Arrival]) -> dict[str, dict[str, float | None]]:
 
 def table(cases: Sequence[dict[str, Any]]) -> Table:
     """A block of rows a case, a row a wait, in milliseconds."""
-    shown = Table("sessions", "chunk", "wait", "p50", "p95", "p99", box=None)
+    rows_of_all = Table("sessions", "chunk", "wait", "p50", "p95", "p99", box=None)
     for case in cases:
         rows = {"first partial": case["first_partial_ms"], "final": case["final_ms"], **case["stages_ms"]}
         labels = (str(case["sessions"]), f"{case['chunk_ms']} ms")
         for name, figures in rows.items():
-            shown.add_row(*labels, name, *map(cell, figures.values()))
+            rows_of_all.add_row(*labels, name, *map(cell, figures.values()))
             labels = ("", "")
-        shown.add_section()
-    return shown
+        rows_of_all.add_section()
+    return rows_of_all
 
 
 def cell(value: float | None) -> str:

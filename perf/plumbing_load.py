@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from confluent_kafka import Consumer, TopicPartition
 
 from pipeline.adapters.audio_files import pcm_blocks
 from pipeline.adapters.kafka import ChunkPublisher
-from pipeline.client.pacing import Start
+from pipeline.adapters.kafka.client import consumer_config
 from pipeline.client.recordings import TWO_CITIES, recording
 from pipeline.codecs.encoders import make_encoder
+from pipeline.config import KafkaSettings
 from pipeline.domain.types import SAMPLE_RATE_HZ, SAMPLES_PER_MS, AudioChunk, Codec, Pcm16
 from pipeline.engines.base import EngineSettings, load_detector
+from pipeline.errors import SetupError
 
 CHUNK_MS: Final = 100
 SPEECH_SHARE: Final = 0.6
@@ -63,13 +66,36 @@ class Load:
         )
 
 
-def publish(publisher: ChunkPublisher, load: Load, steps: range, start: Start, interval_s: float) -> None:
-    """Chunks of these steps, each session's evenly within ``interval_s``; one that is late leaves at once."""
-    for step in steps:
+def publish(publisher: ChunkPublisher, load: Load, steps: range, begun_s: float, interval_s: float) -> None:
+    """Chunks of these steps, each session's one in each ``interval_s``, spread evenly; a late one leaves at once.
+
+    ``begun_s``: the start, on the monotonic clock.
+    """
+    for number, step in enumerate(steps):
         for session, chunk in enumerate(load.step(step)):
             if session % 8 == 0:  # a sleep a chunk would take as much time as the chunk
-                _sleep_until(start.monotonic_s + (step + session / load.sessions) * interval_s)
+                _sleep_until(begun_s + (number + session / load.sessions) * interval_s)
             publisher.publish(chunk)
+
+
+def await_read(kafka: KafkaSettings, group: str, patience_s: float) -> float:
+    """Waits until the job has read all audio and said so with a checkpoint; how long that took, in seconds.
+
+    Raises SetupError after ``patience_s``.
+    """
+    begun_s = time.monotonic()
+    consumer = Consumer(consumer_config(kafka, group))  # it asks about the group and does not join it
+    try:
+        topic = consumer.list_topics(kafka.topics.audio).topics[kafka.topics.audio]
+        places = [TopicPartition(kafka.topics.audio, number) for number in topic.partitions]
+        ends = {place.partition: consumer.get_watermark_offsets(place)[1] for place in places}
+        while any(ends[place.partition] > max(0, place.offset) for place in consumer.committed(places)):
+            if time.monotonic() - begun_s > patience_s:
+                raise SetupError(f"the job did not read all audio within {patience_s:g} s: take a lower --rate")
+            time.sleep(0.1)
+    finally:
+        consumer.close()
+    return time.monotonic() - begun_s
 
 
 def recorded_chunks() -> list[Packets]:

@@ -21,20 +21,21 @@ WARM_UP_PATIENCE_S: Final = 120.0
 
 
 @contextmanager
-def borrowed_job(report: Report, keep: bool = False) -> Iterator[KafkaSettings]:
+def borrowed_job(report: Report, keep: bool = False, arguments: tuple[str, ...] = ()) -> Iterator[KafkaSettings]:
     """The stack with a warm job; afterwards, also after an error or Ctrl-C, everything is as it was found.
 
-    ``keep`` leaves it running. Raises StackError, and BrokerUnreachable if Kafka is elsewhere and does not answer.
+    ``keep`` leaves it running; ``arguments`` are those of jobs/transcribe.py where no job runs yet. Raises StackError,
+    and BrokerUnreachable if Kafka is elsewhere and does not answer.
     """
     kafka = KafkaSettings.from_environ(os.environ)
     with borrowed_stack(report, keep) as stack:
         ensure_topics(kafka)
         if keep:
-            start_job(stack.settings, kafka.bootstrap_servers)
+            start_job(stack.settings, kafka.bootstrap_servers, arguments)
         else:
             # This job is cancelled in a minute. Were it to go on from the state of the user's own job, that state would
             # be spent; were it remembered, the user's next deploy would go on from here. So it takes no part in either.
-            start_unremembered_job(stack.settings, kafka.bootstrap_servers)
+            start_unremembered_job(stack.settings, kafka.bootstrap_servers, arguments)
         _warm_up(kafka, report)
         yield kafka
 

@@ -76,13 +76,13 @@ def start_job(
         states.drop_checkpoints_before(state)
 
 
-def start_unremembered_job(settings: StackSettings, bootstrap_servers: str) -> None:
+def start_unremembered_job(settings: StackSettings, bootstrap_servers: str, arguments: tuple[str, ...] = ()) -> None:
     """Starts the job without state unless one runs; no deploy goes on from it. Raises SetupError and StackError."""
     jobs = Jobs(settings)
     if (running := jobs.running(JOB_NAME)) is not None:
         click.echo(already(running))
         return
-    await_start(jobs, submit(jobs, bootstrap_servers, (), None))
+    await_start(jobs, submit(jobs, bootstrap_servers, arguments, None))
 
 
 def submit(jobs: Jobs, bootstrap_servers: str, arguments: tuple[str, ...], state: State | None) -> str:

@@ -83,12 +83,15 @@ class RetainedAudio:
             raise ValueError(
                 f"samples {start_sample} to {end_sample} wanted, {self.start_sample} to {self.end_sample} retained"
             )
-        pieces = [
-            block.samples[max(0, start_sample - block.start_sample) : end_sample - block.start_sample]
-            for block in self._blocks
-            if block.end_sample > start_sample and block.start_sample < end_sample
-        ]
-        return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+        pieces = []
+        for block in reversed(self._blocks):  # what is wanted with each chunk, its newest frames, is at the end
+            if block.end_sample <= start_sample:
+                break
+            if block.start_sample < end_sample:
+                pieces.append(
+                    block.samples[max(0, start_sample - block.start_sample) : end_sample - block.start_sample]
+                )
+        return np.concatenate(pieces[::-1]) if pieces else np.zeros(0, np.int16)
 
     def offset_at(self, sample: int) -> int:
         """The Kafka offset of the chunk that brought ``sample`` (the nearest retained one)."""

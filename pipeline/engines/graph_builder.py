@@ -27,9 +27,8 @@ Shape = list[int | str]
 class GraphBuilder:
     """Collects the nodes, constants, inputs and outputs of one graph."""
 
-    def __init__(self, model: onnx.ModelProto | None = None) -> None:
-        self._graph = onnx.GraphProto(name="voxflow") if model is None else model.graph
-        self._graph.name = self._graph.name or "voxflow"
+    def __init__(self) -> None:
+        self._graph = onnx.GraphProto(name="voxflow")
         self._made = 0
 
     def serialized(self) -> bytes:
@@ -43,13 +42,17 @@ class GraphBuilder:
     def integers_in(self, name: str, shape: Shape) -> str:
         return self._input(name, TensorProto.INT64, shape)
 
+    def bytes_in(self, name: str, shape: Shape) -> str:
+        return self._input(name, TensorProto.UINT8, shape)
+
     def floats_out(self, name: str, shape: Shape) -> None:
         self._graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def integers_out(self, name: str, shape: Shape) -> None:
         self._graph.output.append(helper.make_tensor_value_info(name, TensorProto.INT64, shape))
 
-    def constant(self, value: NDArray[np.generic]) -> str:
+    def constant(self, value: NDArray[np.generic] | np.generic) -> str:
+        """A single value becomes an array of one."""
         name = self._name("constant")
         self._graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name

@@ -8,6 +8,7 @@ made at every start.
 import logging
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -41,18 +42,26 @@ class GraphCache:
     def graph(self, name: str, build: Callable[[], bytes]) -> bytes:
         """The graph of that name, from the disk or from ``build``."""
         if self._folder is None:
-            return build()
+            return _in_own_thread(build)
         path = self._folder / f"{name}-{self._key}.onnx"
         kept = _read(path)
         if kept is not None:
             return kept
-        built = build()
+        built = _in_own_thread(build)
         try:
             _write(path, built)
             _prune(self._folder, name)
         except OSError as error:
             log.warning("cannot keep a graph as %s (%s); each start of the engine takes a second longer", path, error)
         return built
+
+
+def _in_own_thread(build: Callable[[], bytes]) -> bytes:
+    """What makes a graph imports onnx. Its native module, imported first by one of the threads that a TaskManager runs
+    Python in, may wait for the interpreter's lock for ever.
+    """
+    with ThreadPoolExecutor(1, "voxflow-graph") as own_thread:
+        return own_thread.submit(build).result()
 
 
 def _read(path: Path) -> bytes | None:

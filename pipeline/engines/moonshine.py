@@ -18,7 +18,7 @@ from pipeline.engines.catalog import MOONSHINE_TINY_EN
 from pipeline.engines.greedy import GreedyDecoder, Spoken
 from pipeline.engines.guard import is_audible, is_invented
 from pipeline.engines.moonshine_files import MoonshineFiles
-from pipeline.engines.moonshine_shape import REWRITE_VERSION, cache_names
+from pipeline.engines.moonshine_shape import REWRITE_VERSION, Weights, cache_names
 from pipeline.engines.tokenizer import Tokenizer
 from pipeline.engines.words import words_of
 from pipeline.errors import EngineError
@@ -48,14 +48,17 @@ class MoonshineRecognizer(Recognizer):
         self._encoder = encoder
         self._decoder = GreedyDecoder(decoder)
         self._tokenizer = tokenizer
+        # Products in float32 take other kernels for other numbers of rows, and round differently.
+        self._takes_drafts = provider == "cpu"
 
     @classmethod
     def load(cls, settings: EngineSettings) -> "MoonshineRecognizer":
         """A third of a second; the first time on a machine a second more. Raises ModelMissing and ProviderMissing."""
         files = MoonshineFiles()
-        encoder = make_session(files.encoder(), settings)
-        # Weights in 8 bits were measured on the CPU alone, for speed and for independence of the batch.
-        decoder = make_session(files.decoder(bytewise=settings.provider == "cpu"), settings)
+        # Bytes were measured on the CPU alone, for speed and for independence of the batch.
+        weights = files.byte_weights() if settings.provider == "cpu" else Weights.FLOAT32
+        encoder = make_session(files.encoder(weights), settings)
+        decoder = make_session(files.decoder(weights), settings)
         return cls(encoder, decoder, files.tokenizer(), settings.provider)
 
     def canonical_samples(self, samples: int) -> int:
@@ -72,7 +75,7 @@ class MoonshineRecognizer(Recognizer):
         if len(lengths) > 1:
             raise ValueError(f"a batch must share one canonical length, not {sorted(lengths)} samples")
         if loud:
-            expected = [drafts[row] for row in loud] if drafts else []
+            expected = [drafts[row] for row in loud] if drafts and self._takes_drafts else []
             spoken = self._spoken(_padded([batch[row] for row in loud], lengths.pop()), expected)
             for row, tokens in zip(loud, spoken, strict=True):
                 texts[row] = self._hypothesis(tokens)
@@ -86,10 +89,9 @@ class MoonshineRecognizer(Recognizer):
 
     def _spoken(self, audio: NDArray[np.float32], drafts: Sequence[Sequence[int]]) -> list[Spoken]:
         """``audio``: (rows, samples)."""
-        mask = np.ones(audio.shape, np.int64)
         names = cache_names("cross")
         try:
-            cross = self._encoder.run(names, {"input_values": audio, "attention_mask": mask})
+            cross = self._encoder.run(names, {"input_values": audio})
             limit = int(audio.shape[1] / SAMPLE_RATE_HZ * TOKENS_PER_SECOND)
             return self._decoder.decode(dict(zip(names, cross, strict=True)), limit, drafts)
         except Exception as exc:  # onnxruntime raises its own classes, all directly below Exception

@@ -17,28 +17,25 @@ Source of the layout: the shipped graph, and "Moonshine: Speech Recognition for 
 Commands" (arXiv 2410.15608).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 import numpy as np
-import onnx
 
-from pipeline.engines.graph_builder import MICROSOFT, GraphBuilder, Shape
-from pipeline.engines.moonshine_shape import HEAD_SIZE, HEADS, LAYERS, cache_names
+from pipeline.engines.graph_builder import MICROSOFT, GraphBuilder
+from pipeline.engines.moonshine_shape import HEAD_SIZE, HEADS, LAYERS, MAX_TOKENS, Weights, cache_names, cache_shape
 from pipeline.engines.moonshine_weights import Shipped
+from pipeline.engines.rotary import rotary_tables, rotated
 
-_ROTARY_SIZE: Final = 32
-_MAX_TOKENS: Final = 512
 _EPSILON: Final = 1e-5
 _SCALE: Final = np.float32(HEAD_SIZE**-0.5)
 
 Linear = Callable[..., str]
 
 
-def decoder_graph(shipped: Shipped, *, bytewise: bool) -> bytes:
-    """``bytewise`` keeps the weights in 8 bits, else they are widened to float32.
+def decoder_graph(shipped: Shipped, weights: Weights) -> bytes:
+    """Bytes go into MatMulNBits, whichever they are: for one row it is as fast as ``products.py`` and is a single node.
 
     Inputs: tokens and positions (batch, steps) int64; written (batch, 1, 1, steps, time) float32, 1 at each step's
     position and else 0; mask (batch, steps, 1, 1, time) float32, 0 up to each step's position and then -inf; past.*,
@@ -46,22 +43,17 @@ def decoder_graph(shipped: Shipped, *, bytewise: bool) -> bytes:
 
     Outputs: token (batch, steps) int64 and probability (batch, steps) float32 of what follows each step; present.*.
     """
-    return _Decoder(shipped, bytewise=bytewise).build()
-
-
-def cache_shape(cache: str) -> Shape:
-    """Keys lie transposed. onnxruntime reuses memory by the names of lengths: other lengths need other names."""
-    time = "frames" if cache.startswith("cross") else "time"
-    return ["batch", 1, HEADS, *((HEAD_SIZE, time) if cache.endswith("key") else (time, HEAD_SIZE))]
+    return _Decoder(shipped, weights).build()
 
 
 class _Decoder:
     """Writes the graph, layer by layer."""
 
-    def __init__(self, shipped: Shipped, *, bytewise: bool) -> None:
+    def __init__(self, shipped: Shipped, weights: Weights) -> None:
         self._shipped = shipped
         self._builder = GraphBuilder()
-        self._linear: Linear = self._builder.byte_linear if bytewise else self._builder.real_linear
+        real = weights is Weights.FLOAT32
+        self._linear: Linear = self._builder.real_linear if real else self._builder.byte_linear
 
     def build(self) -> bytes:
         builder = self._builder
@@ -77,34 +69,26 @@ class _Decoder:
         return builder.serialized()
 
     def _last_hidden(self) -> str:
+        tables = rotary_tables(self._builder, self._shipped, MAX_TOKENS)
         x = self._embedded("tokens")
-        blocks = list(self._blocks())
-        normed = self._builder.node("LayerNormalization", x, self._norm(blocks[0][0]), epsilon=_EPSILON, axis=-1)
-        following = [norm for norm, _ in blocks[1:]] + ["norm"]
-        for (_, block), norm in zip(blocks, following, strict=True):
-            normed, x = self._plus(x, block(normed), norm)
-        return normed
-
-    def _blocks(self) -> Iterator[tuple[str, Callable[[str], str]]]:
-        """What is added to x in turn, with the norm before it."""
-        cosine, sine = self._rotary_tables()
         for layer in range(LAYERS):
             at = f"layers.{layer}"
-            yield f"{at}/input_layernorm", partial(self._self_attention, layer, cosine, sine)
-            yield f"{at}/post_attention_layernorm", partial(self._cross_attention, layer)
-            yield f"{at}/final_layernorm", partial(self._feed_forward, layer)
+            x = self._plus(x, self._self_attention(self._normed(x, f"{at}/input_layernorm"), layer, tables))
+            x = self._plus(x, self._cross_attention(self._normed(x, f"{at}/post_attention_layernorm"), layer))
+            x = self._plus(x, self._feed_forward(self._normed(x, f"{at}/final_layernorm"), layer))
+        return self._normed(x, "norm")
 
-    def _self_attention(self, layer: int, cosine: str, sine: str, x: str) -> str:
+    def _self_attention(self, x: str, layer: int, tables: tuple[str, str]) -> str:
         query, key, value = (self._projected(x, layer, "self_attn", part) for part in "qkv")
-        keys = self._heads(self._rotated(key, cosine, sine), [0, 1, 3, 4, 2])
+        keys = self._heads(rotated(self._builder, key, "positions", tables), [0, 1, 3, 4, 2])
         keys = self._grown(f"{layer}.key", self._builder.node("MatMul", keys, "written"))
         place = self._builder.node("Transpose", "written", perm=[0, 1, 2, 4, 3])
         values = self._heads(value, [0, 1, 3, 2, 4])
         values = self._grown(f"{layer}.value", self._builder.node("MatMul", place, values))
-        attended = self._attended(self._rotated(query, cosine, sine), keys, values, "mask")
+        attended = self._attended(rotated(self._builder, query, "positions", tables), keys, values, "mask")
         return self._projected(attended, layer, "self_attn", "o")
 
-    def _cross_attention(self, layer: int, x: str) -> str:
+    def _cross_attention(self, x: str, layer: int) -> str:
         query = self._projected(x, layer, "encoder_attn", "q")
         attended = self._attended(query, f"cross.{layer}.key", f"cross.{layer}.value")
         return self._projected(attended, layer, "encoder_attn", "o")
@@ -127,7 +111,7 @@ class _Decoder:
         attended = builder.node("MatMul", builder.node("Softmax", scores, axis=-1), values)
         return builder.node("Reshape", attended, builder.constant(np.array([0, 0, HEADS * HEAD_SIZE])))
 
-    def _feed_forward(self, layer: int, x: str) -> str:
+    def _feed_forward(self, x: str, layer: int) -> str:
         widened = self._multiplied(x, f"/model/decoder/layers.{layer}/mlp/fc1/Add_output_0")
         up, gate = self._builder.nodes("Split", widened, to=(f"up.{layer}", f"gate.{layer}"), axis=-1, num_outputs=2)
         silu = self._builder.node("QuickGelu", gate, domain=MICROSOFT, alpha=1.0)
@@ -141,39 +125,12 @@ class _Decoder:
     def _multiplied(self, x: str, output: str) -> str:
         return self._linear(x, self._shipped.matrix(output))
 
-    def _norm(self, name: str) -> str:
-        return self._builder.constant(self._shipped.input_of(f"/model/decoder/{name}/LayerNormalization_output_0", 1))
+    def _normed(self, x: str, name: str) -> str:
+        weight = self._shipped.input_of(f"/model/decoder/{name}/LayerNormalization_output_0", 1)
+        return self._builder.node("LayerNormalization", x, self._builder.constant(weight), epsilon=_EPSILON, axis=-1)
 
-    def _plus(self, x: str, y: str, norm: str) -> tuple[str, str]:
-        """norm(x + y) and x + y."""
-        outputs = (f"{norm}/normed", "", "", f"{norm}/sum")
-        normed, _, _, added = self._builder.nodes(
-            "SkipLayerNormalization", x, y, self._norm(norm), to=outputs, domain=MICROSOFT, epsilon=_EPSILON
-        )
-        return normed, added
-
-    def _rotated(self, x: str, cosine: str, sine: str) -> str:
-        return self._builder.node(
-            "RotaryEmbedding",
-            x,
-            "positions",
-            cosine,
-            sine,
-            domain=MICROSOFT,
-            interleaved=1,
-            num_heads=HEADS,
-            rotary_embedding_dim=_ROTARY_SIZE,
-        )
-
-    def _rotary_tables(self) -> tuple[str, str]:
-        """Cosine and sine of every position's angles: (_MAX_TOKENS, _ROTARY_SIZE / 2), float32."""
-        frequencies = next(
-            value
-            for value in map(onnx.numpy_helper.to_array, self._shipped.constants.values())
-            if value.shape == (1, _ROTARY_SIZE // 2, 1)
-        )
-        angles = np.arange(_MAX_TOKENS, dtype=np.float32)[:, None] * frequencies.reshape(1, -1)
-        return self._builder.constant(np.cos(angles)), self._builder.constant(np.sin(angles))
+    def _plus(self, x: str, y: str) -> str:
+        return self._builder.node("Add", x, y)
 
     def _embedded(self, tokens: str) -> str:
         """The tokens' vectors; the table stays in 8 bits and only the rows that are looked up are widened."""

@@ -40,6 +40,13 @@ class Matrix:
     zero_point: np.uint8
     bias: NDArray[np.float32] | None
 
+    @classmethod
+    def of(cls, real: NDArray[np.float32], bias: NDArray[np.float32]) -> "Matrix":
+        """The levels of a weight that was widened from 8 bits: they cover all from its least to its largest value."""
+        scale = np.float32((real.max() - real.min()) / 255)
+        zero_point = np.round(-real.min() / scale)
+        return cls(np.round(real / scale + zero_point).astype(np.uint8), scale, np.uint8(zero_point), bias)
+
     def real(self) -> NDArray[np.float32]:
         """Shape (inputs, outputs), dtype float32."""
         real: NDArray[np.float32] = (self.levels.astype(np.float32) - np.float32(self.zero_point)) * self.scale

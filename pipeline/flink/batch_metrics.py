@@ -5,6 +5,7 @@ All are Flink counters, also the ones that fall: PyFlink's gauges call Python fr
 
 from typing import Any
 
+from pipeline.domain.types import SAMPLES_PER_MS
 from pipeline.engines.counters import BatchCounters
 from pipeline.observability import metrics
 
@@ -35,6 +36,11 @@ def _by_name(counters: BatchCounters) -> dict[str, int]:
         metrics.PARTIALS_DISTRUSTED: counters.distrusted,
         metrics.QUEUE_LENGTH: counters.waiting,
         metrics.BATCHES: counters.batches,
+        metrics.BATCHED_REQUESTS: counters.requests,
+        metrics.QUEUED_MS: counters.queued_ms,
+        metrics.BUSY_MS: counters.busy_ms,
+        metrics.AUDIO_MS: counters.audio_samples // SAMPLES_PER_MS,
+        metrics.PADDING_MS: counters.padding_samples // SAMPLES_PER_MS,
         metrics.RETRIES: counters.retried,
         metrics.FAILED: counters.failed,
         metrics.HANGS: counters.hangs,

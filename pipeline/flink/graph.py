@@ -1,15 +1,19 @@
 """The shape of the transcription job, from top to bottom."""
 
-from pyflink.common import Configuration
+from collections.abc import Callable
+from functools import partial
+
+from pyflink.common import Configuration, Row
 from pyflink.common.typeinfo import Types
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
-from pipeline.flink.hops import BY_SESSION, keyed_by_session
+from pipeline.domain.types import InferenceRequest
+from pipeline.flink.hops import BY_LANE, BY_SESSION, keyed, lane_row
 from pipeline.flink.inference_function import InferenceFunction
 from pipeline.flink.ingest_function import IngestFunction
 from pipeline.flink.kafka_tables import audio_rows, write_records
-from pipeline.flink.lanes import balanced_lanes, lane_of
+from pipeline.flink.lanes import balanced_lanes
 from pipeline.flink.outputs import DEAD_LETTERS, FINALS, KEYED_BYTES, MARKERS, USAGE
 from pipeline.flink.session_function import SessionFunction
 from pipeline.flink.settings import JobSettings
@@ -29,8 +33,9 @@ def build(settings: JobSettings) -> StreamExecutionEnvironment:
     topics = settings.kafka.topics
 
     received = named(audio_rows(tables, settings).process(IngestFunction(topics.audio), BY_SESSION), "ingest")
-    requests = named(keyed_by_session(received).process(SessionFunction(settings), PICKLED), "sessions")
-    results = named(by_lane(requests, env).process(InferenceFunction(settings), PICKLED), "inference")
+    sessions = SessionFunction(settings, give=to_lanes(env))
+    requests = named(keyed(received, Types.STRING()).process(sessions, BY_LANE), "sessions")
+    results = named(keyed(requests, Types.INT()).process(InferenceFunction(settings), PICKLED), "inference")
     markers = requests.get_side_output(MARKERS)
     partials = named(
         by_session(results.union(markers)).process(TranscriptFunction(settings), KEYED_BYTES), "transcripts"
@@ -57,6 +62,7 @@ def environment(settings: JobSettings) -> StreamExecutionEnvironment:
     config.set_string("execution.buffer-timeout.interval", f"{settings.buffer_timeout_ms} ms")
     config.set_string("execution.checkpointing.interval", f"{settings.checkpoint_interval_ms} ms")
     config.set_string("execution.checkpointing.mode", "EXACTLY_ONCE")
+    config.set_string("pipeline.object-reuse", "true")  # no operator here changes what it was given
     config.set_string("table.exec.uid.generation", "ALWAYS")
     env = StreamExecutionEnvironment.get_execution_environment(config)
     env.set_max_parallelism(MAX_PARALLELISM)
@@ -75,7 +81,6 @@ def by_session(stream: DataStream) -> KeyedStream:
     return stream.key_by(lambda item: item.session_id, Types.STRING())
 
 
-def by_lane(requests: DataStream, env: StreamExecutionEnvironment) -> KeyedStream:
-    """Keyed by lane, so that the requests of many sessions meet in one operator and share its batches."""
-    lanes = balanced_lanes(env.get_parallelism(), MAX_PARALLELISM)
-    return requests.key_by(lambda request: lane_of(request.session_id, lanes), Types.INT())
+def to_lanes(env: StreamExecutionEnvironment) -> Callable[[InferenceRequest], Row]:
+    """Gives requests their lane, so that those of many sessions meet in one operator and share its batches."""
+    return partial(lane_row, lanes=balanced_lanes(env.get_parallelism(), MAX_PARALLELISM))

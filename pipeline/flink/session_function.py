@@ -18,12 +18,13 @@ from pyflink.datastream.state import ListStateDescriptor, ValueStateDescriptor
 
 from pipeline.codecs.decoders import make_decoder
 from pipeline.domain.actions import Action, Rejected
+from pipeline.domain.ports import DetectorFactory
 from pipeline.domain.retained_audio import AudioBlock
 from pipeline.domain.session import Ports, Session
 from pipeline.domain.types import InferenceRequest, Received
 from pipeline.domain.usage import UsageReport, counted_at_ms
 from pipeline.domain.usage_meter import UsageMeter
-from pipeline.engines.base import load_detector
+from pipeline.engines.base import EngineSettings, load_detector
 from pipeline.flink.clock import Clock, wall_clock_ms
 from pipeline.flink.dead_letters import dead_letter
 from pipeline.flink.hops import PackedChunk, unpacked
@@ -39,28 +40,35 @@ StoredBlock = tuple[int, int, bytes, int]
 """Channel, first sample, PCM 16-bit, Kafka offset."""
 
 
-def load_ports(settings: JobSettings) -> Ports:
+def load_ports(settings: JobSettings, load: Callable[[EngineSettings], DetectorFactory] = load_detector) -> Ports:
     """The decoders and the speech detector that the settings ask for.
 
     A thread of Python's own loads the detector: onnx's native module, imported first by one of pemja's threads, which
     hold the interpreter's lock in a way of their own, waits for that lock for ever.
     """
     with ThreadPoolExecutor(1, "voxflow-load") as own_thread:
-        return Ports(make_decoder, own_thread.submit(load_detector, settings.engine).result())
+        return Ports(make_decoder, own_thread.submit(load, settings.engine).result())
+
+
+def as_it_is(request: InferenceRequest) -> Any:
+    """A request leaves as itself, where nobody keys it by its lane."""
+    return request
 
 
 class SessionFunction(KeyedProcessFunction):
-    """Packed chunks in; inference requests out; markers, dead letters and usage aside."""
+    """Packed chunks in; inference requests, as ``give`` makes them, out; markers, dead letters and usage aside."""
 
     def __init__(
         self,
         settings: JobSettings,
         load_ports: Callable[[JobSettings], Ports] = load_ports,
         clock: Clock = wall_clock_ms,
+        give: Callable[[InferenceRequest], Any] = as_it_is,
     ) -> None:
         self._settings = settings
         self._load_ports = load_ports
         self._clock = clock
+        self._give = give
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self._ports = self._load_ports(self._settings)
@@ -168,7 +176,7 @@ class SessionFunction(KeyedProcessFunction):
         for action in actions:
             match action:
                 case InferenceRequest():
-                    yield action
+                    yield self._give(action)
                 case Rejected(received, error):
                     session_id = received.chunk.session_id
                     letter = dead_letter(received.raw, received.source, error, session_id, self._clock())

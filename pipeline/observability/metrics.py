@@ -32,6 +32,21 @@ QUEUE_LENGTH: Final = "queue_length"
 BATCHES: Final = "batches"
 """Calls of the engine."""
 
+BATCHED_REQUESTS: Final = "batched_requests"
+"""Requests in all of those calls: by ``batches``, the mean size of a batch."""
+
+QUEUED_MS: Final = "queued_ms"
+"""How long those requests had waited for the engine, added up; by ``batched_requests``, the mean wait."""
+
+BUSY_MS: Final = "busy_ms"
+"""How long the calls took, added up over the workers."""
+
+AUDIO_MS: Final = "audio_ms"
+"""The audio of those requests."""
+
+PADDING_MS: Final = "padding_ms"
+"""The silence that was put after it, up to canonical lengths."""
+
 RETRIES: Final = "retries"
 """Attempts that failed and were to be made again."""
 

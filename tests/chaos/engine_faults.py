@@ -3,10 +3,10 @@
 from typing import Final
 
 from pipeline.local.process import wait_until
+from pipeline.local.running_job import RunningJob
 from pipeline.observability.metrics import FAILED, HANGS, RETRIES
 from tests.chaos.cluster import Cluster, Deployment
 from tests.chaos.stage import Outcome, Stage
-from tests.soak.flink import RunningJob
 
 RAISING: Final = Deployment(environ={"VOXFLOW_RECOGNIZER": "pipeline.testing:raising_moonshine"})
 BABBLING: Final = Deployment(environ={"VOXFLOW_RECOGNIZER": "pipeline.testing:babbling_moonshine"})

@@ -352,10 +352,13 @@ def test_a_replacement_that_cannot_be_loaded_is_an_error_that_says_why() -> None
     def fail() -> Recognizer:
         raise MemoryError("no room")
 
-    with hanging(fail) as (batcher, clock, _):
+    def hear_of_it() -> None:
         look_on(batcher, clock, 2_000)
-        with pytest.raises(EngineStuck, match=r"scripted hung, and no other could be loaded: MemoryError\('no room'\)"):
-            batcher.wait(PATIENCE_S)
+        batcher.wait(PATIENCE_S)
+
+    why = r"scripted hung, and no other could be loaded: MemoryError\('no room'\)"
+    with hanging(fail) as (batcher, clock, _), pytest.raises(EngineStuck, match=why):
+        hear_of_it()
 
 
 def test_a_replacement_that_is_never_loaded_is_an_error_too() -> None:

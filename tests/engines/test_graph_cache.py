@@ -5,10 +5,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import current_thread
 
 import pytest
 
 from pipeline.engines.graph_cache import MOST_KEPT, GraphCache, cache_folder
+from pipeline.errors import ModelMissing
 
 GRAPH = b"a graph" * 100
 
@@ -90,6 +92,14 @@ def test_a_process_without_a_home_keeps_nothing() -> None:
     cache = GraphCache(cache_folder({}), "k")
     assert [cache.graph("encoder", maker) for _ in range(2)] == [GRAPH] * 2
     assert maker.made == 2
+
+
+def test_what_makes_a_graph_runs_in_a_thread_of_its_own_and_its_error_is_the_callers(tmp_path: Path) -> None:
+    def broken() -> bytes:
+        raise ModelMissing(f"in {current_thread().name}")
+
+    with pytest.raises(ModelMissing, match="in voxflow-graph"):
+        GraphCache(tmp_path, "k").graph("encoder", broken)
 
 
 @pytest.mark.usefixtures("moonshine")

@@ -5,8 +5,8 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.types import AudioChunk, Codec, Received, SourcePosition
-from pipeline.flink.hops import keyed_row, packed, unpacked
+from pipeline.domain.types import AudioChunk, Codec, InferenceRequest, Received, RequestKind, SourcePosition, StageTimes
+from pipeline.flink.hops import keyed_row, lane_row, packed, unpacked
 
 TIMES = st.integers(0, 2**62)
 TEXTS = st.text(max_size=20)
@@ -44,3 +44,14 @@ def test_a_packed_chunk_is_made_of_plain_values(item: Received) -> None:
 def test_a_row_is_keyed_by_the_session() -> None:
     chunk = AudioChunk("s", 0, 0, Codec.OPUS, 16_000, 1, (b"x",))
     assert keyed_row(Received(chunk, b"", SourcePosition("audio", 0, 0), 0))[0] == "s"
+
+
+def test_the_requests_of_a_session_share_a_lane_and_carry_themselves() -> None:
+    one, other = request(revision=1), request(revision=2)
+    lane, given = lane_row(one, (3, 11, 40))
+    assert given is one
+    assert lane_row(other, (3, 11, 40))[0] == lane in (3, 11, 40)
+
+
+def request(revision: int) -> InferenceRequest:
+    return InferenceRequest("s", "t", 0, 0, revision, RequestKind.FINAL, 0, 100, b"", None, StageTimes())

@@ -25,6 +25,8 @@ from tests.flink.harness import KeyedState, MapSlot, Operator
 
 LANE, OTHER_LANE = 0, 5
 PATIENCE_S = 10
+TIMED = {metrics.QUEUED_MS, metrics.BUSY_MS}
+"""Counters whose figure depends on how fast this machine is."""
 
 
 def request(kind: RequestKind = RequestKind.FINAL, revision: int = 0, session: str = "s") -> InferenceRequest:
@@ -166,8 +168,21 @@ def test_flink_s_counters_tell_what_the_batcher_did() -> None:
     lane = operator_on(KeyedState(), fails_once)
     lane.send(LANE, request())
     answers(lane, 1)
-    shown = {name: counter.count for name, counter in lane.counters.items() if counter.count}
-    assert shown == {metrics.REQUESTS: 1, metrics.BATCHES: 2, metrics.RETRIES: 1}
+    shown = {name: counter.count for name, counter in lane.counters.items() if name not in TIMED and counter.count}
+    assert shown == {
+        metrics.REQUESTS: 1,
+        metrics.BATCHES: 2,
+        metrics.BATCHED_REQUESTS: 2,
+        metrics.RETRIES: 1,
+        metrics.AUDIO_MS: 1_000,
+    }
+
+
+def test_the_silence_after_short_audio_is_counted_as_padding() -> None:
+    lane = operator(KeyedState())
+    lane.send(LANE, replace(request(), audio=bytes([1, 1]) * 4_800))
+    answers(lane, 1)
+    assert [lane.counters[name].count for name in (metrics.AUDIO_MS, metrics.PADDING_MS)] == [300, 200]
 
 
 def test_the_load_is_told_while_requests_are_under_way_and_not_after_the_end(board: LoadBoard) -> None:

@@ -1,6 +1,7 @@
 """The sessions operator: state, timers and side outputs around the domain's session."""
 
 import pickle
+import threading
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -12,13 +13,14 @@ import pytest
 from pipeline.domain.cadence import Load
 from pipeline.domain.types import InferenceRequest, Received, RequestKind, SegmentClosed, SessionEnded
 from pipeline.domain.usage import UsageTotals, totals_of
+from pipeline.engines.base import EngineSettings
 from pipeline.flink.hops import packed
 from pipeline.flink.load_board import LoadBoard
 from pipeline.flink.outputs import DEAD_LETTERS, MARKERS, USAGE
-from pipeline.flink.session_function import SessionFunction
+from pipeline.flink.session_function import SessionFunction, load_ports
 from pipeline.flink.settings import JobSettings
 from pipeline.observability.metrics import PARTIALS_WITHHELD, SESSIONS_LIVE
-from tests.domain.helpers import BROKEN, PORTS, STARTED_AT_MS, chunks_of, received, talk, timeless
+from tests.domain.helpers import BROKEN, PORTS, STARTED_AT_MS, EnergyDetector, chunks_of, received, talk, timeless
 from tests.flink.harness import KeyedState, Operator
 
 SENTENCE = talk("silence 300", "speech 1500", "silence 900", "speech 700", "silence 700")
@@ -220,3 +222,15 @@ def test_the_load_that_was_told_decides_how_many_partials_are_asked_for(board: L
         return len(requests(send_all(operator(KeyedState(), Clock()), chunks_of(SENTENCE))))
 
     assert asked(Load.IDLE) > asked(Load.BUSY) > asked(Load.FULL)
+
+
+def test_the_detector_is_loaded_by_a_thread_of_pythons_own() -> None:
+    """A native module that one of pemja's threads imports first may wait for the interpreter's lock for ever."""
+    loaders: list[threading.Thread] = []
+
+    def load(_: EngineSettings) -> type[EnergyDetector]:
+        loaders.append(threading.current_thread())
+        return EnergyDetector
+
+    assert load_ports(JobSettings(), load).make_detector is EnergyDetector
+    assert loaders != [threading.current_thread()]

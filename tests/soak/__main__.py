@@ -21,9 +21,9 @@ from pipeline.client.pacing import merged
 from pipeline.client.sessions import now
 from pipeline.errors import VoxflowError
 from pipeline.flink.settings import JobSettings
+from pipeline.local.running_job import StateSize
 from tests.chaos.cluster import Cluster, cluster_in
 from tests.chaos.verdict import Verdict
-from tests.soak.flink import StateSize
 from tests.soak.installation import deployed
 from tests.soak.memory import of_process
 from tests.soak.playing import Cast, every

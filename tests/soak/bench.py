@@ -7,18 +7,19 @@ from typing import Any, Final
 
 from pipeline.adapters.kafka import TranscriptReader
 from pipeline.client.latency import Arrival, final_wait_ms
+from pipeline.client.load import LoadGenerator
 from pipeline.client.pacing import Start
 from pipeline.client.sessions import unique_session_id, wall_ms
 from pipeline.config import KafkaSettings
 from pipeline.domain.scoring import percentiles
 from pipeline.domain.types import TranscriptKind
 from pipeline.flink.settings import JobSettings
+from pipeline.local.running_job import RunningJob
 from pipeline.local.stack import Stack
 from pipeline.observability import metrics
 from tests.chaos.verdict import Verdict
-from tests.soak.flink import RunningJob
 from tests.soak.lag import records_behind
-from tests.soak.load import LoadGenerator, encoded, starts
+from tests.soak.load import encoded, starts
 from tests.soak.memory import Sample, peaks_mb, sampled
 from tests.soak.playing import Cast, every
 from tests.soak.scripts import Played, Script

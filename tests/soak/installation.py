@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from pipeline.config import KafkaSettings
 from pipeline.local.jobs import Jobs
+from pipeline.local.running_job import RunningJob
 from pipeline.local.stack import Stack
 from tests.chaos.cluster import TRANSCRIBE
-from tests.soak.flink import RunningJob
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from pipeline.adapters.kafka import TranscriptReader
 from pipeline.client.pacing import Start
 from pipeline.config import KafkaSettings
 from pipeline.domain.types import AudioChunk
+from pipeline.local.running_job import RunningJob, StateSize
 from pipeline.local.stack import Stack
-from tests.soak.flink import RunningJob, StateSize
 from tests.soak.memory import Sample, sampled
 from tests.soak.playing import Cast, Player, every
 from tests.soak.trend import Trend, trend

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.soak.flink import words
+from pipeline.local.running_job import words
 from tests.soak.memory import Memory, Sample, peaks_mb, status
 from tests.soak.soak import left_over
 

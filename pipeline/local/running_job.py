@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pipeline.errors import StackError
 from pipeline.local.process import wait_until
 
 TIMEOUT_S: Final = 10.0
@@ -34,10 +35,10 @@ class RunningJob:
         return {operator: tasks[vertex]["state_size"] for operator, vertex in self.vertices().items()}
 
     def first_state_size(self, patience_s: float) -> StateSize:
-        """As soon as a checkpoint is complete."""
-        assert wait_until(lambda: self.state_size() is not None, patience_s), "the job completes no checkpoint"
-        size = self.state_size()
-        assert size is not None
+        """As soon as a checkpoint is complete. Raises StackError."""
+        wait_until(lambda: self.state_size() is not None, patience_s)
+        if (size := self.state_size()) is None:
+            raise StackError(f"job {self.job_id} completed no checkpoint within {patience_s:.0f} s: see {self.url}")
         return size
 
     def vertices(self) -> dict[str, str]:
