@@ -12,7 +12,8 @@ from pipeline.domain.types import Hypothesis, InferenceRequest, InferenceResult,
 from pipeline.engines.base import EngineSettings
 from pipeline.engines.batcher import MicroBatcher
 from pipeline.engines.calls import MOST_ABANDONED, Call, Role
-from pipeline.engines.ledger import Completed, Ledger
+from pipeline.engines.completed import Completed
+from pipeline.engines.ledger import Ledger
 from pipeline.engines.results import samples_of
 from pipeline.engines.retries import Tries
 from pipeline.errors import EngineError
