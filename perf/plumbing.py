@@ -113,7 +113,7 @@ def warm_up(bench: Bench, rate: int) -> None:
 
 
 def idle_cores(bench: Bench) -> float:
-    """The share of a core that a TaskManager takes with the job but without audio: timers, flushes, empty checkpoints."""
+    """What the TaskManager takes of a core with the job but without audio: timers, flushes, empty checkpoints."""
     before = spent(bench)
     time.sleep(IDLE_S)
     after = spent(bench)
