@@ -75,7 +75,7 @@ def main(sessions: tuple[int, ...], rate: int, paced: int, paced_s: int, write: 
 
     \b
     Examples:
-      python -m perf.plumbing                                     all sizes, about five minutes
+      python -m perf.plumbing                                      all sizes, about six minutes
       python -m perf.plumbing --sessions 500 --paced 0 --no-write  one size, half a minute after the start
       python -m perf.plumbing --rate 500                          on a slower machine: the job must keep up
     """
