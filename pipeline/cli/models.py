@@ -45,7 +45,8 @@ def list_models() -> None:
       VOXFLOW_FALLBACK=whisper voxflow models list
     """
     settings = EngineSettings.from_environ(os.environ)
-    table = Table("engine", "model", "size", "version", "where", box=None)
+    table = Table("engine", "model", "size", "version", box=None)
+    table.add_column("where", overflow="fold")
     for engine, model in (("moonshine", MOONSHINE_TINY_EN), ("whisper", WHISPER_TINY_EN), ("(detector)", SILERO)):
         table.add_row(engine, model.name, f"{model.size / _MB:.0f} MB", model.fingerprint, _where(model))
     table.add_row("onnx", "a folder of yours", "", "", "VOXFLOW_MODEL=PATH (docs/models.md)")

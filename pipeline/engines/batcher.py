@@ -21,9 +21,10 @@ from pipeline.domain.types import Hypothesis, InferenceRequest, Pcm
 from pipeline.engines.answers import checked
 from pipeline.engines.base import EngineSettings
 from pipeline.engines.calls import MOST_ABANDONED, Call, Role
+from pipeline.engines.completed import Completed, Retried
 from pipeline.engines.counters import BatchCounters
 from pipeline.engines.engine_slot import EngineSlot
-from pipeline.engines.ledger import Completed, Ledger, Retried
+from pipeline.engines.ledger import Ledger
 from pipeline.engines.results import samples_of
 from pipeline.engines.retries import NEVER_TRIED, Tries
 from pipeline.errors import EngineError, EngineStuck

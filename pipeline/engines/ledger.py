@@ -12,7 +12,7 @@ partials that are older than one it has shown.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pipeline.domain.cadence import Load
 from pipeline.domain.ports import Recognizer
@@ -21,29 +21,14 @@ from pipeline.engines.base import EngineSettings
 from pipeline.engines.batch_queue import BatchQueue, Shed, Waiting, default_deadline_ms
 from pipeline.engines.breaker import Weight
 from pipeline.engines.calls import MOST_ABANDONED, Call, Calls, Role
+from pipeline.engines.completed import Completed, Retried
 from pipeline.engines.counters import BatchCounters
 from pipeline.engines.drafts import Drafts
 from pipeline.engines.load_meter import LoadMeter
-from pipeline.engines.results import failed, recognized
+from pipeline.engines.results import canonical_samples, failed, recognized
 from pipeline.engines.retries import NEVER_TRIED, Tries
 from pipeline.engines.routing import Router
 from pipeline.errors import EngineError
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """A request that needs no more waiting for; ``result`` is None where it was a partial that was shed."""
-
-    request: InferenceRequest
-    result: InferenceResult | None
-
-
-@dataclass(frozen=True, slots=True)
-class Retried:
-    """A request that has failed and will be tried again."""
-
-    request: InferenceRequest
-    tries: Tries
 
 
 class Ledger:
@@ -93,7 +78,7 @@ class Ledger:
         self._counters.partials += new.is_partial
         self._unfinished += 1
         try:
-            new = replace(new, samples=_canonical_samples(request, engine))
+            new = replace(new, samples=canonical_samples(request, engine))
         except Exception as exc:  # another engine's bug must fail its requests, not the operator that submits them
             self._fail(new, exc, engine, now_ms, now_ms)
         else:
@@ -232,12 +217,3 @@ class Ledger:
         self._unfinished -= 1
         self._retried[one.lane].pop(one.order, None)
         self._done[one.lane].append(Completed(one.request, result))
-
-
-def _canonical_samples(request: InferenceRequest, engine: Recognizer) -> int:
-    """Raises ValueError where the audio is too long for the engine, EngineError where the engine talks nonsense."""
-    samples = len(request.audio) // 2
-    canonical = engine.canonical_samples(samples)
-    if not isinstance(canonical, int) or canonical < samples:
-        raise EngineError(f"{engine.name} gave {canonical!r} as the canonical length of {samples} samples")
-    return canonical

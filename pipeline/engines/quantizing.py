@@ -4,6 +4,7 @@ Weights become int8, a scale a matrix; activations are quantised while the graph
 batch. So such a model must run one stretch at a time, as the engine ``onnx`` runs every model.
 """
 
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,7 @@ def folder_bytes(folder: Path) -> int:
 
 
 def _quantize(source: Path, target: Path) -> None:
+    logging.disable(logging.WARNING)  # it warns of every fused operator, and advises what has no use here
     try:
         quantize_dynamic(
             source,
@@ -55,6 +57,8 @@ def _quantize(source: Path, target: Path) -> None:
         )
     except Exception as exc:  # onnx and onnxruntime raise classes of their own, and RuntimeError
         raise ModelMissing(f"model file {source} cannot be quantised; is it in float32? {exc}") from exc
+    finally:
+        logging.disable(logging.NOTSET)
     _complete(target)
 
 

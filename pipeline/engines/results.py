@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.domain.ports import Recognizer
 from pipeline.domain.types import Hypothesis, InferenceRequest, InferenceResult, Pcm
+from pipeline.errors import EngineError
 
 LONGEST_MESSAGE: Final = 500
 """Characters of an error that a result carries; what an engine raises may hold all of its input."""
@@ -17,6 +18,18 @@ _FULL_SCALE: Final = np.float32(1 / 32768)
 def samples_of(request: InferenceRequest) -> Pcm:
     """The request's audio as engines take it: (samples,), float32 in [-1, 1]. Raises ValueError for half a sample."""
     return np.frombuffer(request.audio, "<i2").astype(np.float32) * _FULL_SCALE
+
+
+def canonical_samples(request: InferenceRequest, engine: Recognizer) -> int:
+    """The length at which the engine recognises it.
+
+    Raises ValueError where the audio is too long for the engine, EngineError where the engine talks nonsense.
+    """
+    samples = len(request.audio) // 2
+    canonical = engine.canonical_samples(samples)
+    if not isinstance(canonical, int) or canonical < samples:
+        raise EngineError(f"{engine.name} gave {canonical!r} as the canonical length of {samples} samples")
+    return canonical
 
 
 def recognized(

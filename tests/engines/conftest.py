@@ -36,6 +36,14 @@ def moonshine() -> Recognizer:
 
 
 @pytest.fixture(scope="session")
+def whisper() -> Recognizer:
+    try:
+        return load_recognizer(EngineSettings(recognizer="whisper"))
+    except ModelMissing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
 def detectors() -> DetectorFactory:
     try:
         return load_detector(EngineSettings())

@@ -13,7 +13,7 @@ from pipeline.domain.ports import Recognizer
 from pipeline.domain.types import Hypothesis, InferenceRequest, Pcm, RequestKind
 from pipeline.engines.base import EngineSettings
 from pipeline.engines.batcher import LOAD_TIMEOUT_MS, MOST_ABANDONED, MicroBatcher
-from pipeline.engines.ledger import Completed
+from pipeline.engines.completed import Completed
 from pipeline.engines.results import samples_of
 from pipeline.errors import EngineError, EngineStuck
 from pipeline.local.process import wait_until

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pipeline.domain.types import Hypothesis, InferenceRequest, RequestKind
 from pipeline.engines.base import EngineSettings
 from pipeline.engines.calls import Call
-from pipeline.engines.ledger import Completed, Ledger
+from pipeline.engines.completed import Completed
+from pipeline.engines.ledger import Ledger
 from pipeline.engines.results import samples_of
 from pipeline.engines.retries import Tries
 from pipeline.errors import EngineError

@@ -192,3 +192,16 @@ def test_the_load_is_told_while_requests_are_under_way_and_not_after_the_end(boa
     assert board.load(wall_clock_ms()) is Load.IDLE
     lane.close()
     assert board.load(wall_clock_ms()) is Load.BUSY
+
+
+def test_the_fallback_of_the_settings_answers_for_an_engine_that_fails_and_says_so() -> None:
+    def load_either(settings: EngineSettings) -> ScriptedRecognizer:
+        script = spell if settings.recognizer == "spare" else failing
+        return ScriptedRecognizer(script, name=settings.recognizer)
+
+    engine = EngineSettings(recognizer="main", fallback="spare", attempts=1)
+    lane = Operator(InferenceFunction(JobSettings(engine=engine), load_either), KeyedState())
+    lane.send(LANE, request(RequestKind.FINAL))
+    (answer,) = answers(lane, 1)
+    assert (answer.model, answer.degraded, answer.error) == ("spare", True, None)
+    assert lane.counters[metrics.FALLBACK_ANSWERS].count == 1
