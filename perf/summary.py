@@ -89,6 +89,32 @@ FIGURES: Final = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A figure by another one, and how many times as large it should be at least."""
+
+    name: str
+    of: str
+    by: str
+    says: str
+    aim: float
+    unit: str = ""
+    at_most: bool = False
+
+    def value(self, found: Mapping[str, float | None]) -> float | None:
+        """None where one of the two is missing."""
+        numerator, denominator = found[self.of], found[self.by]
+        return numerator / denominator if numerator is not None and denominator else None
+
+
+RATIOS: Final = (
+    Ratio("times_peer", "sessions_per_core", "peer_sessions_per_core",
+          "live sessions a core, next to the best of its peers", 10, " times"),
+    Ratio("share_of_bare", "sessions_per_core", "bare_audio_s_per_core_s",
+          "live sessions a core, next to what the bare engine could do for finals alone", 0.6),
+)  # fmt: skip
+
+
 @click.command()
 def main() -> None:
     """Gather perf/results/*.json; exit code 1 if a figure is missing.
@@ -119,13 +145,14 @@ def read(path: Path) -> Mapping[str, Any] | None:
 def summary(results: Results) -> dict[str, Any]:
     """Every figure by name, and how each part's machine describes itself."""
     machines = {part: found["machine"] for part, found in results.items() if found and "machine" in found}
-    return {**{figure.name: figure.value(results) for figure in FIGURES}, "machines": machines}
+    figures = {figure.name: figure.value(results) for figure in FIGURES}
+    return {**figures, **{ratio.name: ratio.value(figures) for ratio in RATIOS}, "machines": machines}
 
 
 def table(found: Mapping[str, float | None]) -> str:
     """Markdown: what was measured, the aim, and by how much it was met or missed."""
     rows = [f"| {one.says} | {shown(found[one.name], one.unit)} | {aim(one)} | {verdict(one, found[one.name])} |"
-            for one in FIGURES]  # fmt: skip
+            for one in (*FIGURES, *RATIOS)]  # fmt: skip
     return "\n".join(["| | measured | aim | |", "|---|---|---|---|", *rows]) + "\n"
 
 
@@ -133,13 +160,13 @@ def shown(value: float | None, unit: str) -> str:
     return "not measured" if value is None else f"{value:.3g}{unit}" if abs(value) < 100 else f"{value:.0f}{unit}"
 
 
-def aim(figure: Figure) -> str:
+def aim(figure: Figure | Ratio) -> str:
     if figure.aim is None:
         return ""
     return f"{'at most' if figure.at_most else 'at least'} {figure.aim:g}{figure.unit}"
 
 
-def verdict(figure: Figure, value: float | None) -> str:
+def verdict(figure: Figure | Ratio, value: float | None) -> str:
     """Whether the aim was met, and by how much of itself it was missed."""
     if figure.aim is None or value is None:
         return ""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from perf.summary import FIGURES, Figure, best_peer, shown, summary, table, verdict
+from perf.summary import FIGURES, RATIOS, Figure, best_peer, shown, summary, table, verdict
 
 LATENCY: dict[str, Any] = {
     "machine": {"cores": 2},
@@ -61,10 +61,16 @@ def test_an_aim_is_met_or_missed_by_a_part_of_itself(
 
 def test_the_table_has_a_row_a_figure_and_says_what_was_not_measured() -> None:
     rows = table(summary({"latency": LATENCY})).splitlines()
-    assert len(rows) == 2 + len(FIGURES)
+    assert len(rows) == 2 + len(FIGURES) + len(RATIOS)
     assert rows[2].endswith("| 250 ms | at most 260 ms | met |")
     assert sum("not measured" in row for row in rows) == len(FIGURES) - 4
 
 
 def test_figures_are_shown_with_three_digits_that_say_something() -> None:
     assert [shown(value, "") for value in (0.8512, 41.26, 263.4, None)] == ["0.851", "41.3", "263", "not measured"]
+
+
+def test_a_core_s_sessions_are_compared_with_those_of_the_best_peer() -> None:
+    density = {"loads": {"continuous": {"knee": 0, "sessions_per_core": 15.0, "cases": []}}}
+    found = summary({"density": density, "peers": {"peers": {"one": {"sessions_per_core": 2.0}}}})
+    assert (found["times_peer"], found["share_of_bare"]) == (7.5, None)
