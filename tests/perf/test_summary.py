@@ -63,7 +63,7 @@ def test_the_table_has_a_row_a_figure_and_says_what_was_not_measured() -> None:
     rows = table(summary({"latency": LATENCY})).splitlines()
     assert len(rows) == 2 + len(FIGURES) + len(RATIOS)
     assert rows[2].endswith("| 250 ms | at most 260 ms | met |")
-    assert sum("not measured" in row for row in rows) == len(FIGURES) - 4
+    assert sum("not measured" in row for row in rows) == len(FIGURES) - 4 + len(RATIOS)
 
 
 def test_figures_are_shown_with_three_digits_that_say_something() -> None:
