@@ -13,7 +13,7 @@ import click
 from perf.bare import batched, run
 from perf.job import TASK_MANAGER, MeasuredJob, engine_work, measured_job
 from perf.live import Played, play
-from perf.speech import Corpus, Voice
+from perf.speech import CONTINUOUS, Corpus, Voice
 from perf.stretches import stretches_of
 from pipeline.client.machine import machine
 from pipeline.engines.base import EngineSettings, load_recognizer
@@ -37,7 +37,7 @@ def main(folder: Path, sessions: int) -> None:
       python -m perf.backlog --sessions 90   an hour of audio
     """
     corpus = Corpus.found_in(folder)
-    voices = [corpus.voice(number, SECONDS, 1.0) for number in range(sessions)]
+    voices = [corpus.voice(number, SECONDS, CONTINUOUS) for number in range(sessions)]
     try:
         alone = bare(voices)  # before the stack, which is never quite idle, and before the client takes precedence
         with measured_job(click.echo) as job:

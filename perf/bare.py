@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import click
 
-from perf.speech import Corpus
+from perf.speech import CONTINUOUS, Corpus
 from perf.stretches import stretches_of
 from pipeline.client.machine import machine
 from pipeline.domain.ports import Recognizer
@@ -50,7 +50,7 @@ def main(folder: Path, voices: int) -> None:
     """
     corpus = Corpus.found_in(folder)
     try:
-        stretches = stretches_of([corpus.voice(number, SECONDS, 1.0) for number in range(voices)])
+        stretches = stretches_of([corpus.voice(number, SECONDS, CONTINUOUS) for number in range(voices)])
         found = measured(stretches, EngineSettings.from_environ(os.environ))
     except VoxflowError as error:
         raise click.ClickException(str(error)) from error

@@ -30,7 +30,7 @@ from perf.shown import (
     texts_by_session,
     within,
 )
-from perf.speech import Corpus, Voice
+from perf.speech import CONTINUOUS, Corpus, Voice
 from perf.wer import audio, scored, whole_text
 from pipeline.client.machine import machine
 from pipeline.domain.scoring import WordErrors, percentiles, word_errors
@@ -86,10 +86,10 @@ def main(folder: Path, seconds: float, first: int, runs: int, paused_runs: int) 
       python -m perf.density --runs 1 --paused-runs 0 --first 4    one load, a minute and a half with the start
     """
     corpus = Corpus.found_in(folder)
-    casts = {"continuous": Cast(corpus, seconds, 1.0), "60 % speech": Cast(corpus, seconds, PAUSED_SHARE)}
+    casts = {"continuous": Cast(corpus, seconds, CONTINUOUS), "60 % speech": Cast(corpus, seconds, PAUSED_SHARE)}
     try:
         with measured_job(click.echo) as job:
-            measured(job, Cast(corpus, 10.0, 1.0), 4)
+            measured(job, Cast(corpus, 10.0, CONTINUOUS), 4)
             found = {"continuous": searched(job, casts["continuous"], first, runs)}
             if paused_runs:
                 likely = max(1, round((found["continuous"]["knee"] or first) / PAUSED_SHARE))

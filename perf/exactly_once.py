@@ -13,7 +13,7 @@ import click
 
 from perf.job import ARGUMENTS
 from perf.live import play
-from perf.speech import Corpus, Voice
+from perf.speech import CONTINUOUS, Corpus, Voice
 from perf.uncommitted import listening
 from pipeline.adapters.kafka.reader import TranscriptId, transcript_id
 from pipeline.cli.borrowed import borrowed_job, borrowed_stack
@@ -43,7 +43,7 @@ def main(folder: Path, sessions: int, seconds: float, interval_ms: int) -> None:
       python -m perf.exactly_once --interval-ms 500
     """
     corpus = Corpus.found_in(folder)
-    voices = [corpus.voice(number, seconds, 1.0) for number in range(sessions)]
+    voices = [corpus.voice(number, seconds, CONTINUOUS) for number in range(sessions)]
     try:
         with borrowed_stack(click.echo) as stack:
             refuse_running_jobs(stack)

@@ -16,7 +16,7 @@ from rich.table import Table
 from perf.job import SILENCE_MS, measured_job
 from perf.live import play
 from perf.shown import by_segment, final_waits_ms, first_text_waits_ms, flicker, shown, silences_ms
-from perf.speech import Corpus, Voice
+from perf.speech import CONTINUOUS, Corpus, Voice
 from pipeline.client.latency import Arrival, stage_waits
 from pipeline.client.machine import machine
 from pipeline.config import KafkaSettings
@@ -46,7 +46,7 @@ def main(folder: Path, sessions: tuple[int, ...], chunk_ms: tuple[int, ...], sec
     half = half_load(RESULTS.with_name("density.json"))
     counts = sessions or tuple(sorted({1, half}))
     corpus = Corpus.found_in(folder)
-    voices = [corpus.voice(number, seconds, 1.0) for number in range(max(counts))]
+    voices = [corpus.voice(number, seconds, CONTINUOUS) for number in range(max(counts))]
     try:
         with measured_job(click.echo) as job:
             measured(job.kafka, voices[:1], chunk_ms[0])

@@ -1,4 +1,4 @@
-"""What live sessions say: recordings with their references, put together in another order for each voice."""
+"""What live sessions say: recordings with their references, others for each voice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +19,9 @@ from pipeline.domain.types import SAMPLE_RATE_HZ, SAMPLES_PER_MS, Codec, Pcm16
 SEED: Final = 1
 ROOM_DB: Final = -60.0
 """Between two people's words there is the noise of a room, not digital silence, which would be cheaper to listen to."""
+
+CONTINUOUS: Final = 0.95
+"""The share of speech where nobody pauses: after each recording, of another speaker than the next, there is a breath."""
 
 TAIL_MS: Final = 1_000
 """Every voice ends in so much of it, so that its last words end by silence."""
@@ -77,10 +80,14 @@ class Corpus:
         )
 
     def voice(self, number: int, seconds: float, share: float) -> Voice:
-        """About ``seconds`` of whole recordings, with pauses after each, so that ``share`` of all is recordings."""
-        order = np.random.default_rng((SEED, number)).permutation(len(self.spoken)).tolist()
+        """About ``seconds`` of whole recordings, with pauses after each, so that ``share`` of all is recordings.
+
+        Each voice goes on in the recordings where the one before it ended, so that a few say nearly all of them.
+        """
         lengths_ms = [round(len(audio) / SAMPLES_PER_MS / share) for audio in self.audio]
-        said = fitting(lengths_ms, order, round(seconds * 1000))
+        order = np.random.default_rng(SEED).permutation(len(self.spoken))
+        each = max(1, round(seconds * 1000 * len(order) / sum(lengths_ms)))
+        said = fitting(lengths_ms, np.roll(order, -number * each).tolist(), round(seconds * 1000))
         pieces = [piece for one in said for piece in (self.audio[one], _pause(len(self.audio[one]), share))]
         return Voice(number, np.concatenate([*pieces, room(TAIL_MS * SAMPLES_PER_MS)]), said)
 

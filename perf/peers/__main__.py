@@ -13,7 +13,7 @@ from perf.knee import keeps_up, knee, next_load, served
 from perf.peers import moonshine, whisper
 from perf.peers.stream import PeerStream, Run, run
 from perf.shown import by_segment, final_waits_ms, first_text_waits_ms, flicker, silences_ms, texts_by_session
-from perf.speech import Corpus, Voice
+from perf.speech import CONTINUOUS, Corpus, Voice
 from perf.wer import scored
 from pipeline.client.machine import machine
 from pipeline.domain.scoring import percentiles, word_errors
@@ -57,7 +57,7 @@ def main(folder: Path, seconds: float) -> None:
     """
     corpus = Corpus.found_in(folder)
     cores = len(os.sched_getaffinity(0))
-    voices = [corpus.voice(number, seconds, 1.0) for number in range(MOST)]
+    voices = [corpus.voice(number, seconds, CONTINUOUS) for number in range(MOST)]
     found = {peer.name: result(peer, corpus, voices, cores) for peer in peers(cores)}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({"machine": machine(), "speech": corpus.name, "peers": found}, indent=2) + "\n")
