@@ -21,7 +21,7 @@ ROOM_DB: Final = -60.0
 """Between two people's words there is the noise of a room, not digital silence, which would be cheaper to listen to."""
 
 CONTINUOUS: Final = 0.95
-"""The share of speech where nobody pauses: after each recording, of another speaker than the next, there is a breath."""
+"""The share of speech where nobody pauses: after each recording, of another speaker than the next, is a breath."""
 
 TAIL_MS: Final = 1_000
 """Every voice ends in so much of it, so that its last words end by silence."""
