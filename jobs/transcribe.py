@@ -24,7 +24,38 @@ def parse(argv: Sequence[str]) -> JobSettings:
     """The settings from the command line, over those from the environment of ``flink run``."""
     defaults = JobSettings()
     kafka = KafkaSettings.from_environ(os.environ)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args = parser(defaults, kafka).parse_args(argv)
+    session = replace(
+        defaults.session,
+        idle_ms=args.idle_ms,
+        linger_ms=args.linger_ms,
+        track=replace(defaults.session.track, endpointing=args.silence_ms),
+    )
+    return replace(
+        defaults,
+        name=args.name,
+        group_id=args.group_id,
+        parallelism=args.parallelism,
+        execution_mode=args.execution_mode,
+        checkpoint_interval_ms=args.checkpoint_interval_ms,
+        transcript_linger_ms=2 * args.linger_ms,
+        finals=args.finals,
+        session=session,
+        kafka=KafkaSettings(args.bootstrap_servers, kafka.topics.prefixed(args.topic_prefix)),
+        engine=EngineSettings.from_environ(os.environ),
+    )
+
+
+def parser(defaults: JobSettings, kafka: KafkaSettings) -> argparse.ArgumentParser:
+    """What the command line may say."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_deployment(made, defaults, kafka)
+    add_sessions(made, defaults)
+    return made
+
+
+def add_deployment(parser: argparse.ArgumentParser, defaults: JobSettings, kafka: KafkaSettings) -> None:
+    """Where the job runs, on what, and how it writes."""
     parser.add_argument("--bootstrap-servers", default=kafka.bootstrap_servers, help="Kafka (default: %(default)s)")
     parser.add_argument("--topic-prefix", default="", help="put before the names of all topics (default: none)")
     parser.add_argument("--group-id", default=defaults.group_id, help="consumer group (default: %(default)s)")
@@ -48,6 +79,10 @@ def parse(argv: Sequence[str]) -> JobSettings:
         help="how often a restarted job writes a final: exactly-once in Kafka's transactions, read by consumers with "
         "isolation.level=read_committed once the next checkpoint is complete (default: %(default)s)",
     )
+
+
+def add_sessions(parser: argparse.ArgumentParser, defaults: JobSettings) -> None:
+    """How sessions are heard and when they end."""
     parser.add_argument(
         "--idle-ms",
         type=int,
@@ -68,25 +103,6 @@ def parse(argv: Sequence[str]) -> JobSettings:
         metavar="MS",
         help=f"a segment ends after so much silence, in steps of {FRAME_MS} ms: less is quicker, more keeps sentences "
         "whole (default: 256, but 320 after less than 1.5 s of speech)",
-    )
-    args = parser.parse_args(argv)
-    return replace(
-        defaults,
-        name=args.name,
-        group_id=args.group_id,
-        parallelism=args.parallelism,
-        execution_mode=args.execution_mode,
-        checkpoint_interval_ms=args.checkpoint_interval_ms,
-        transcript_linger_ms=2 * args.linger_ms,
-        finals=args.finals,
-        session=replace(
-            defaults.session,
-            idle_ms=args.idle_ms,
-            linger_ms=args.linger_ms,
-            track=replace(defaults.session.track, endpointing=args.silence_ms),
-        ),
-        kafka=KafkaSettings(args.bootstrap_servers, kafka.topics.prefixed(args.topic_prefix)),
-        engine=EngineSettings.from_environ(os.environ),
     )
 
 
