@@ -21,8 +21,16 @@ def figure(aim: float | None, at_most: bool = True) -> Figure:
     return Figure("a", "part", lambda one: one["a"], "what it says", " ms", aim, at_most)
 
 
-def test_latency_is_that_at_half_load_with_the_smallest_chunks() -> None:
-    assert summary({"latency": LATENCY})["final_p50_ms"] == 250.0
+def test_latency_is_that_at_half_load_with_chunks_of_40_ms() -> None:
+    assert summary({"latency": LATENCY})["final_p50_ms"] == 260.0
+
+
+def test_what_smaller_chunks_and_a_session_alone_wait_is_told_beside_it() -> None:
+    cases = [
+        {**case, "final_ms": {"p50": 0.0, "p95": case["sessions"] + case["chunk_ms"]}} for case in LATENCY["cases"]
+    ]
+    found = summary({"latency": {**LATENCY, "cases": cases}})
+    assert (found["final_p95_ms_chunks_20"], found["final_p95_ms_alone"]) == (24, 21)
 
 
 def test_what_was_not_measured_is_null() -> None:
@@ -62,8 +70,8 @@ def test_an_aim_is_met_or_missed_by_a_part_of_itself(
 def test_the_table_has_a_row_a_figure_and_says_what_was_not_measured() -> None:
     rows = table(summary({"latency": LATENCY})).splitlines()
     assert len(rows) == 2 + len(FIGURES) + len(RATIOS)
-    assert rows[2].endswith("| 250 ms | at most 260 ms | met |")
-    assert sum("not measured" in row for row in rows) == len(FIGURES) - 4 + len(RATIOS)
+    assert rows[2].endswith("| 260 ms | at most 260 ms | met |")
+    assert sum("not measured" in row for row in rows) == len(FIGURES) - 6 + len(RATIOS)
 
 
 def test_figures_are_shown_with_three_digits_that_say_something() -> None:
