@@ -66,7 +66,7 @@ def at_knee(density: Mapping[str, Any], name: str) -> float | None:
 
 FIGURES: Final = (
     Figure("final_p50_ms", "latency", lambda one: half_load(one)["final_ms"]["p50"],
-           "end of speech to final text at half load, chunks of 40 ms, the silence of 200 ms included, p50", " ms", 260),
+           "end of speech to final at half load, chunks of 40 ms, the silence of 200 ms included, p50", " ms", 260),
     Figure("final_p95_ms", "latency", lambda one: half_load(one)["final_ms"]["p95"], "the same, p95", " ms", 300),
     Figure("final_p95_ms_chunks_20", "latency", lambda one: half_load(one, 20)["final_ms"]["p95"],
            "the same with chunks of 20 ms, p95", " ms", 300),
