@@ -104,7 +104,9 @@ def quantize(folder: Path, out: Path, manifest: Path) -> None:
     quantize_folder(folder, out)
     report = [_report(path, folder_bytes(path), spoken) for path in (folder, out)]
     target = out.with_name(f"{out.name}.report.json")
-    target.write_text(json.dumps({"manifest": str(manifest), "recordings": len(spoken), "models": report}, indent=2))
+    target.write_text(
+        json.dumps({"manifest": str(manifest), "recordings": len(spoken), "models": report}, indent=2) + "\n"
+    )
     Console(soft_wrap=True).print(_compared(report))
     click.echo(f"written to {target}; texts in 8 bits would depend on their batch, so batches of one are run")
 
