@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from perf.knee import keeps_up, knee, next_load, served
-from perf.peers import moonshine, whisper
+from perf.peers import REFERENCE, moonshine, whisper
 from perf.peers.stream import PeerStream, Run, run
 from perf.shown import by_segment, final_waits_ms, first_text_waits_ms, flicker, silences_ms, texts_by_session
 from perf.speech import CONTINUOUS, Corpus, Voice
@@ -37,7 +37,7 @@ class Peer:
 def peers(cores: int) -> tuple[Peer, ...]:
     """The library's default is an update each half second; every 1.5 s is what the rule at least asks for."""
     return (
-        Peer("moonshine-voice, an update each 0.5 s", lambda: moonshine.opener(0.5), cores, 3),
+        Peer(REFERENCE, lambda: moonshine.opener(0.5), cores, 3),
         Peer("moonshine-voice, an update each 1.5 s", lambda: moonshine.opener(1.5), 2 * cores, 4),
         Peer("faster-whisper tiny int8, each second", lambda: whisper.opener(cores), 1, 1),
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from perf.peers import REFERENCE
 from perf.summary import FIGURES, RATIOS, Figure, best_peer, shown, summary, table, verdict
 
 LATENCY: dict[str, Any] = {
@@ -78,7 +79,9 @@ def test_figures_are_shown_with_three_digits_that_say_something() -> None:
     assert [shown(value, "") for value in (0.8512, 41.26, 263.4, None)] == ["0.851", "41.3", "263", "not measured"]
 
 
-def test_a_core_s_sessions_are_compared_with_those_of_the_best_peer() -> None:
+def test_a_core_s_sessions_are_compared_with_those_of_the_peer_that_is_named() -> None:
     density = {"loads": {"continuous": {"knee": 0, "sessions_per_core": 15.0, "cases": []}}}
-    found = summary({"density": density, "peers": {"peers": {"one": {"sessions_per_core": 2.0}}}})
+    peers = {REFERENCE: {"sessions_per_core": 2.0}, "another": {"sessions_per_core": 3.0}}
+    found = summary({"density": density, "peers": {"peers": peers}})
+    assert (found["peer_sessions_per_core"], found["best_peer_sessions_per_core"]) == (2.0, 3.0)
     assert (found["times_peer"], found["share_of_bare"]) == (7.5, None)
